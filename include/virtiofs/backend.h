@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * How to write a file system.
+ *
+ * Fill a struct virtiofs_ops with the operations that you have and hand it, with a pointer of your own, to
+ * virtiofs_main() (daemon.h) or virtiofs_device_new() (device.h). examples/hello is a whole file system in 40 lines.
+ *
+ * Nodes and handles. You name a file by any 64-bit value of yours that is not 0: an inode number, an index, a pointer.
+ * Put it into `out->node`, and each later operation on the file gets it back in `in->node`. The same for open files and
+ * `out->handle`. The guest never sees your values: it gets ids that the library makes up, and what it sends is looked up
+ * and checked before you are called. When the guest reboots, crashes or is dropped, the library forgets every node
+ * and releases every handle that was left.
+ *
+ * Every operation has the same shape and returns
+ *   0                 and has filled `out`, or
+ *   -errno            (-1 .. -511); the guest's program sees it, or
+ *   VIRTIOFS_PENDING  and calls virtiofs_req_complete() (request.h) exactly once.
+ * Never return -ENOSYS because a system call of the host did: Linux then never sends the operation again until it is
+ * unmounted. Answer -EOPNOTSUPP. An operation that you leave NULL answers ENOSYS, which is meant so.
+ *
+ * Threads: operations are called from several threads at once, also for the same node. Operations of the mask
+ * `blocking` run on a pool of threads when more than one request waits, so that they don't hold up the others; all others
+ * are called on the queue's worker. What an operation may call: everything in request.h and the functions below.
+ *
+ * Specification: virtio 1.3, 5.11; <linux/fuse.h>.
+ */
+#ifndef VIRTIOFS_BACKEND_H
+#define VIRTIOFS_BACKEND_H
+
+#include <virtiofs/request.h>
+#include <virtiofs/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Bits of virtiofs_ops.blocking. */
+#define VIRTIOFS_BLOCKING_LOOKUP (UINT64_C(1) << 1)
+#define VIRTIOFS_BLOCKING_GETATTR (UINT64_C(1) << 3)
+#define VIRTIOFS_BLOCKING_SETATTR (UINT64_C(1) << 4)
+#define VIRTIOFS_BLOCKING_READLINK (UINT64_C(1) << 5)
+#define VIRTIOFS_BLOCKING_SYMLINK (UINT64_C(1) << 6)
+#define VIRTIOFS_BLOCKING_MKNOD (UINT64_C(1) << 8)
+#define VIRTIOFS_BLOCKING_MKDIR (UINT64_C(1) << 9)
+#define VIRTIOFS_BLOCKING_UNLINK (UINT64_C(1) << 10)
+#define VIRTIOFS_BLOCKING_RMDIR (UINT64_C(1) << 11)
+#define VIRTIOFS_BLOCKING_RENAME (UINT64_C(1) << 12)
+#define VIRTIOFS_BLOCKING_LINK (UINT64_C(1) << 13)
+#define VIRTIOFS_BLOCKING_OPEN (UINT64_C(1) << 14)
+#define VIRTIOFS_BLOCKING_READ (UINT64_C(1) << 15)
+#define VIRTIOFS_BLOCKING_WRITE (UINT64_C(1) << 16)
+#define VIRTIOFS_BLOCKING_STATFS (UINT64_C(1) << 17)
+#define VIRTIOFS_BLOCKING_RELEASE (UINT64_C(1) << 18)
+#define VIRTIOFS_BLOCKING_FSYNC (UINT64_C(1) << 20)
+#define VIRTIOFS_BLOCKING_FLUSH (UINT64_C(1) << 25)
+#define VIRTIOFS_BLOCKING_OPENDIR (UINT64_C(1) << 27)
+#define VIRTIOFS_BLOCKING_READDIR (UINT64_C(1) << 28)
+#define VIRTIOFS_BLOCKING_RELEASEDIR (UINT64_C(1) << 29)
+#define VIRTIOFS_BLOCKING_FSYNCDIR (UINT64_C(1) << 30)
+#define VIRTIOFS_BLOCKING_CREATE (UINT64_C(1) << 35)
+#define VIRTIOFS_BLOCKING_FALLOCATE (UINT64_C(1) << 43)
+#define VIRTIOFS_BLOCKING_READDIRPLUS (UINT64_C(1) << 44)
+#define VIRTIOFS_BLOCKING_LSEEK (UINT64_C(1) << 46)
+#define VIRTIOFS_BLOCKING_ALL UINT64_MAX
+
+/**
+ * The operations. Zero it, set @size to sizeof(struct virtiofs_ops), fill in what you have. Copied where it is passed in.
+ *
+ * "Gives a node" means: the reply counts as one of the replies that forget tells about, and the node stays valid until then.
+ */
+struct virtiofs_ops {
+  size_t size;       /**< sizeof(struct virtiofs_ops) */
+  uint64_t blocking; /**< VIRTIOFS_BLOCKING_...: operations that may sleep, in system calls or elsewhere */
+
+  /**
+   * A guest has mounted, or mounted again: a new session begins and no node or handle of an older one is left. Choose the
+   * root's node here. It is given to the guest without a reply of yours and never forgotten. May be NULL. Must not be pending.
+   * An error fails the mount.
+   */
+  int (*init)(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out);
+
+  /** The session is over and all nodes and handles have been taken back. May be NULL. */
+  void (*destroy)(struct virtiofs_req *req);
+
+  /**
+   * Find @name in the directory @parent. Gives a node. -ENOENT when it is not there, or 0 with `out->node` 0 and
+   * `out->entry_valid_ns` set, and the guest remembers that.
+   */
+  int (*lookup)(struct virtiofs_req *req, const struct virtiofs_lookup_in *in, struct virtiofs_entry_out *out);
+
+  /**
+   * The guest knows the node no more. Called once when nothing of the guest refers to it; no operation on the node runs
+   * then. `in->replies` says how many of your replies have given it: a backend that frees the node subtracts that from
+   * a count of its own, so that a reply on its way from another thread is not lost. May be NULL if there is nothing to free.
+   * Called from a thread of its own, or at the session's end.
+   */
+  void (*forget)(struct virtiofs_req *req, const struct virtiofs_forget_in *in);
+
+  /** Attributes of a node. */
+  int (*getattr)(struct virtiofs_req *req, const struct virtiofs_getattr_in *in, struct virtiofs_attr_out *out);
+
+  /** Set those attributes that `in->valid` names, all or none where you can, and reply with all of them as they are then. */
+  int (*setattr)(struct virtiofs_req *req, const struct virtiofs_setattr_in *in, struct virtiofs_attr_out *out);
+
+  /** The target of a symbolic link. -EINVAL for anything else. */
+  int (*readlink)(struct virtiofs_req *req, const struct virtiofs_readlink_in *in, struct virtiofs_readlink_out *out);
+
+  /** Make a symbolic link, owned by the caller. Gives a node. */
+  int (*symlink)(struct virtiofs_req *req, const struct virtiofs_symlink_in *in, struct virtiofs_entry_out *out);
+
+  /** Make a file, FIFO, socket or device node, owned by the caller. Gives a node of the same type. */
+  int (*mknod)(struct virtiofs_req *req, const struct virtiofs_mknod_in *in, struct virtiofs_entry_out *out);
+
+  /** Make a directory, owned by the caller. Gives a node. */
+  int (*mkdir)(struct virtiofs_req *req, const struct virtiofs_mkdir_in *in, struct virtiofs_entry_out *out);
+
+  /** Remove a name of something that is no directory. Its node stays valid until it is forgotten, open files work on. */
+  int (*unlink)(struct virtiofs_req *req, const struct virtiofs_unlink_in *in);
+
+  /** Remove an empty directory; -ENOTEMPTY otherwise. */
+  int (*rmdir)(struct virtiofs_req *req, const struct virtiofs_rmdir_in *in);
+
+  /** Rename, also over something; serves RENAME (flags 0) and RENAME2. -EINVAL for flags that you don't have. */
+  int (*rename)(struct virtiofs_req *req, const struct virtiofs_rename_in *in);
+
+  /** Give a node one more name. Gives that node (counts as a reply that carried it). */
+  int (*link)(struct virtiofs_req *req, const struct virtiofs_link_in *in, struct virtiofs_entry_out *out);
+
+  /**
+   * Open a file. The handle is released exactly once. NULL: the guest opens without asking and handles are 0; it then caches
+   * contents for as long as size and modification time stay as they are.
+   */
+  int (*open)(struct virtiofs_req *req, const struct virtiofs_open_in *in, struct virtiofs_open_out *out);
+
+  /** Read up to `in->size` bytes into `in->data`; fewer only at the end of the file. */
+  int (*read)(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out);
+
+  /** Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. */
+  int (*write)(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out);
+
+  /** Sizes of the file system that the node is on. */
+  int (*statfs)(struct virtiofs_req *req, const struct virtiofs_statfs_in *in, struct virtiofs_statfs_out *out);
+
+  /**
+   * Close an open file: the last call with its handle; nothing else runs on the handle then. May be NULL. Called on the
+   * request's thread, or on a thread of the library's for handles that a guest left.
+   */
+  void (*release)(struct virtiofs_req *req, const struct virtiofs_release_in *in);
+
+  /** Make the file's contents durable. */
+  int (*fsync)(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
+
+  /** A program has closed one of its descriptors; called any number of times per open file. The error is close(2)'s. */
+  int (*flush)(struct virtiofs_req *req, const struct virtiofs_flush_in *in);
+
+  /** Open a directory. NULL: the guest lists without asking and handles are 0. */
+  int (*opendir)(struct virtiofs_req *req, const struct virtiofs_opendir_in *in, struct virtiofs_open_out *out);
+
+  /**
+   * List names from `in->offset` on: call virtiofs_readdir_add() for each until it returns false or there are no more.
+   * "." and ".." may be listed. A listing without a name means the end.
+   */
+  int (*readdir)(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, struct virtiofs_readdir_out *out);
+
+  /** As readdir, with attributes: virtiofs_readdirplus_add(). NULL: the guest uses readdir and lookup. Needs readdir too. */
+  int (*readdirplus)(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, struct virtiofs_readdir_out *out);
+
+  /** Close a directory; as release. */
+  void (*releasedir)(struct virtiofs_req *req, const struct virtiofs_release_in *in);
+
+  /** Make a directory's names durable. */
+  int (*fsyncdir)(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
+
+  /** Make a file, owned by the caller, and open it. Gives a node and a handle. O_EXCL: -EEXIST if the name is there. */
+  int (*create)(struct virtiofs_req *req, const struct virtiofs_create_in *in, struct virtiofs_create_out *out);
+
+  /** Reserve, zero, punch or collapse a range, as fallocate(2). -EOPNOTSUPP for modes that you don't have. */
+  int (*fallocate)(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in);
+
+  /** Find data or a hole, as lseek(2). NULL: the guest takes files as having no holes. */
+  int (*lseek)(struct virtiofs_req *req, const struct virtiofs_lseek_in *in, struct virtiofs_lseek_out *out);
+};
+
+/**
+ * virtiofs_readdir_add - put one name into a READDIR reply
+ * @out:   given to the operation
+ * @entry: the name; copied
+ *
+ * Return: true if it went in; false if there is no room, and then the operation returns 0. A name that breaks the
+ * rules of struct virtiofs_dirent is left out (true), since Linux fails the whole listing for it.
+ * Threads: one at a time for one @out.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_readdir_add(struct virtiofs_readdir_out *out,
+                                                            const struct virtiofs_dirent *entry);
+
+/**
+ * virtiofs_readdir_fits - would a name of this length still go in?
+ * @out: given to readdir or readdirplus
+ * @len: bytes of the name
+ *
+ * For readdirplus: ask before the name is looked up. Threads: as above.
+ */
+VIRTIOFS_EXPORT bool virtiofs_readdir_fits(const struct virtiofs_readdir_out *out, uint32_t len);
+
+/**
+ * virtiofs_readdirplus_add - put one name with its node and attributes into a READDIRPLUS reply
+ * @out:   given to the operation
+ * @entry: the name; copied
+ * @plus:  gives a node, as lookup's reply; NULL or node 0 for "." and ".." (whatever @plus says of those two is left out) and for
+ *         names that could not be looked up: the guest then asks by LOOKUP
+ *
+ * Return: as virtiofs_readdir_add(). If there was no room, or the table of nodes is full, a node in @plus is handed to forget
+ * as one reply that carried it, so that the operation has nothing to undo.
+ * Threads: as above.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out,
+                                                                const struct virtiofs_dirent *entry,
+                                                                const struct virtiofs_entry_out *plus);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * A server program around a backend: options, socket, signals. In libvirtiofs-daemon.
+ *
+ * Every program written with it has the same command line:
+ *   --socket-path=PATH   listen there for a front-end (QEMU, cloud-hypervisor, ...)
+ *   --fd=N               or use this inherited descriptor, a listening UNIX socket
+ *   --tag=TAG            name under which the guest mounts, for front-ends that ask the device
+ *   --queues=N           request queues, 1 .. 64, default 1
+ *   --thread-pool-size=N threads for operations that block, 0 .. 64
+ *   --log-level=LEVEL    error, warn, info, debug or trace
+ *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
+ *   --help, --usage, --version
+ * The server keeps the socket when a front-end leaves and serves the next. SIGTERM, SIGINT and SIGHUP end it with status 0.
+ */
+#ifndef VIRTIOFS_DAEMON_H
+#define VIRTIOFS_DAEMON_H
+
+#include <virtiofs/backend.h>
+#include <virtiofs/log.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct argp;
+
+/** What a program may add to the common command line. Zero means default. */
+struct virtiofs_daemon_config {
+  size_t size;              /**< sizeof(struct virtiofs_daemon_config) */
+  const char *doc;          /**< one line for --help: what is served; NULL: nothing said */
+  const char *version;      /**< for --version, "NAME 1.2"; NULL: the library's */
+  const struct argp *argp;  /**< the program's own options (argp(3)); keys below 0x10000 are the program's; NULL: none */
+  void *argp_input;         /**< state->input of @argp's parser */
+  const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
+
+  /**
+   * After the options are parsed and before the socket is made: prepare the file system. @fs is the pointer given to
+   * virtiofs_daemon_main(). Return 0, or -errno after having said why on stderr; the program then ends with status 1.
+   * NULL: nothing to prepare.
+   */
+  int (*start)(void *fs, const struct virtiofs_log *log);
+
+  /** When everything has ended. May be NULL. Not called if start failed. */
+  void (*stop)(void *fs);
+
+  uint64_t max_nodes;   /**< nodes that a guest may hold; 0: 1,048,576 */
+  uint64_t max_handles; /**< open files that a guest may hold; 0: 65,536 */
+};
+
+/**
+ * virtiofs_main - a whole server
+ * @argc, @argv: main()'s
+ * @ops:         the file system; copied
+ * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
+ *
+ * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as the
+ * hard limit allows, SIGPIPE ignored.
+ *
+ * Return: the process's exit status: 0, or 1 after one line on stderr that says why.
+ * Threads: the program's first; no other may run.
+ */
+VIRTIOFS_EXPORT int virtiofs_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs);
+
+/**
+ * virtiofs_daemon_main - the same for a program with options of its own
+ * @config: borrowed; NULL: as virtiofs_main()
+ *
+ * Return and threads: as virtiofs_main().
+ */
+VIRTIOFS_EXPORT int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs,
+                                         const struct virtiofs_daemon_config *config);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

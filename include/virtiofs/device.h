@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * One virtio-fs device behind a vhost-user socket.
+ *
+ * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, then virtiofs_device_free(). Who
+ * only wants a program takes virtiofs_main() (daemon.h), which does that.
+ *
+ * Specification: virtio 1.3, 5.11; vhost-user.
+ */
+#ifndef VIRTIOFS_DEVICE_H
+#define VIRTIOFS_DEVICE_H
+
+#include <virtiofs/backend.h>
+#include <virtiofs/log.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Longest tag in bytes. */
+#define VIRTIOFS_TAG_MAX 36U
+/** Most request queues of a device. */
+#define VIRTIOFS_REQUEST_QUEUES_MAX 64U
+
+/** A device. Opaque. */
+struct virtiofs_device;
+
+/** How a device is made. Zero means default. */
+struct virtiofs_device_config {
+  size_t size;                    /**< sizeof(struct virtiofs_device_config) */
+  const struct virtiofs_ops *ops; /**< the file system; required; copied */
+  void *fs;                       /**< virtiofs_req_fs(); borrowed until the device is freed */
+  const char *tag;                /**< 1 .. 36 bytes of UTF-8; NULL: the front-end has its own */
+  uint32_t request_queues;        /**< 1 .. VIRTIOFS_REQUEST_QUEUES_MAX; 0: 1 */
+  uint32_t pool_threads;          /**< threads for blocking operations, 0 .. 64; 0: they run on the queue's worker */
+  uint32_t max_write;             /**< largest READ and WRITE in bytes, 4096 .. 1 MiB; 0: 1 MiB */
+  uint32_t drain_ms;              /**< how long a stopping queue waits for requests that can be given up; 0: 5000 */
+  uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^31; 0: 1,048,576; beyond: ENFILE */
+  uint64_t max_handles;           /**< open files that the guest may hold, up to 2^31; 0: 65,536; beyond: ENFILE */
+  struct virtiofs_log log;        /**< where to speak; copied */
+};
+
+/**
+ * virtiofs_device_new - make a device
+ * @out:    NULL after an error
+ * @config: copied
+ *
+ * Starts no thread. Return: 0; -EINVAL if something is out of range; -E2BIG if @config or its ops are of a newer library and use
+ * it; -ENOMEM; -EMFILE.
+ * Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device **out,
+                                                          const struct virtiofs_device_config *config);
+
+/**
+ * virtiofs_device_serve - serve one front-end until it goes away
+ * @dev:     serves nobody now
+ * @take_fd: a connected UNIX stream socket; belongs to the device and is closed, also after an error
+ *
+ * The calling thread becomes the device's control thread; workers for the queues are started and are gone when the call
+ * returns. So are the guest's nodes, handles and memory.
+ *
+ * Return: 0 when the front-end has closed the connection; -ECANCELED after virtiofs_device_stop(); -EPROTO if the
+ * front-end broke the protocol; another -errno if the host lacked something. A new front-end may be served after any of them.
+ * Threads: one at a time for one device; not from an operation.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd);
+
+/**
+ * virtiofs_device_stop - make virtiofs_device_serve() return, now and each time it is called later
+ *
+ * Threads: any; also from a signal handler.
+ */
+VIRTIOFS_EXPORT void virtiofs_device_stop(struct virtiofs_device *dev);
+
+/** virtiofs_device_stopped - was virtiofs_device_stop() called? Threads: any. */
+VIRTIOFS_EXPORT bool virtiofs_device_stopped(const struct virtiofs_device *dev);
+
+/**
+ * virtiofs_device_stop_fd - a descriptor that becomes readable for good after virtiofs_device_stop(), for poll(2)
+ *
+ * Lifetime: the device's; don't read or close it. Threads: any.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_stop_fd(const struct virtiofs_device *dev);
+
+/** virtiofs_device_free - end a device that serves nobody; NULL is fine. Threads: any, once. */
+VIRTIOFS_EXPORT void virtiofs_device_free(struct virtiofs_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

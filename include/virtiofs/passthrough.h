@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * A backend that serves a directory of the host. In libvirtiofs-daemon; written against the other installed headers only.
+ *
+ * Nothing outside the directory can be reached: names are opened beneath the root by descriptors, symbolic links are the
+ * guest's to follow, and device nodes, FIFOs and sockets are never opened on the host.
+ */
+#ifndef VIRTIOFS_PASSTHROUGH_H
+#define VIRTIOFS_PASSTHROUGH_H
+
+#include <virtiofs/backend.h>
+#include <virtiofs/log.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A served directory. Opaque. */
+struct virtiofs_passthrough;
+
+/** How to serve it. Zero means default. */
+struct virtiofs_passthrough_config {
+  size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
+  const char *shared_dir;  /**< the directory; required; only used during the call */
+  uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
+  uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
+  struct virtiofs_log log; /**< where to speak; copied */
+};
+
+/**
+ * virtiofs_passthrough_new - open a directory for serving
+ * @out:    the backend; NULL after an error
+ * @config: copied
+ *
+ * Return: 0; -EINVAL for a NULL or broken @config; -E2BIG if @config is of a newer library and uses it; -ENOTDIR; -ENOMEM; what open(2) says.
+ * Threads: any. The process should have umask 0, as virtiofs_main() sets it.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
+                                                               const struct virtiofs_passthrough_config *config);
+
+/**
+ * virtiofs_passthrough_free - close it
+ *
+ * After the device that uses it is gone. NULL is fine. Threads: any, once.
+ */
+VIRTIOFS_EXPORT void virtiofs_passthrough_free(struct virtiofs_passthrough *fs);
+
+/**
+ * virtiofs_passthrough_ops - its operations; to be used with the virtiofs_passthrough as the file system's pointer
+ *
+ * Return: a constant. Threads: any.
+ */
+VIRTIOFS_EXPORT const struct virtiofs_ops *virtiofs_passthrough_ops(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
