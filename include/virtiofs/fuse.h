@@ -23,8 +23,8 @@ extern "C" {
 /** The protocol that is spoken. */
 #define VIRTIOFS_FUSE_MAJOR 7U
 #define VIRTIOFS_FUSE_MINOR 38U
-/** The oldest minor of a driver that is served. */
-#define VIRTIOFS_FUSE_MINOR_MIN 9U
+/** The oldest minor of a driver that is served; Linux has had virtio-fs since 7.31. */
+#define VIRTIOFS_FUSE_MINOR_MIN 27U
 
 /** Bytes of a request's and a reply's header. */
 #define VIRTIOFS_FUSE_IN_HEADER 40U

@@ -393,7 +393,7 @@ struct virtiofs_readdir_in {
 /** One name in a directory. */
 struct virtiofs_dirent {
   const char *name; /**< need not be terminated */
-  uint32_t len;     /**< 1 .. 4095 bytes, no '/' */
+  uint32_t len;     /**< 1 .. 1024 bytes, no NUL and no '/' */
   uint64_t ino;     /**< shown to programs */
   uint32_t type;    /**< VIRTIOFS_S_IF... ; 0: not known */
   uint64_t next;    /**< the position after this name, at most INT64_MAX, stable while the directory changes */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** A bounded position in bytes that are spread over segments of guest memory. */
+#ifndef VIRTIOFS_LIB_BASE_CURSOR_H
+#define VIRTIOFS_LIB_BASE_CURSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct virtiofs_cursor {
+  const struct iovec *iov; /* the segment that the position is in */
+  uint32_t count;          /* segments from there on */
+  size_t at;               /* offset in that segment, less than its length while @left is not 0 */
+  size_t left;             /* bytes from the position to the end */
+};
+
+/* Bytes in all segments. */
+size_t virtiofs_iov_len(const struct iovec *iov, uint32_t count);
+
+/* Begins at the first byte; @len is what virtiofs_iov_len() says. */
+void virtiofs_cursor_init(struct virtiofs_cursor *cur, const struct iovec *iov, uint32_t count, size_t len);
+
+/* Each returns false, and has not moved, if fewer than @len bytes are left. */
+bool virtiofs_cursor_read(struct virtiofs_cursor *cur, void *dst, size_t len);
+bool virtiofs_cursor_write(struct virtiofs_cursor *cur, const void *src, size_t len);
+bool virtiofs_cursor_zero(struct virtiofs_cursor *cur, size_t len);
+bool virtiofs_cursor_skip(struct virtiofs_cursor *cur, size_t len);
+
+/**
+ * Reads up to @cap bytes and stops behind the first NUL, which is copied too.
+ * Returns the text's length; -1, and has not moved, if there is no NUL within @cap bytes or the end.
+ */
+ptrdiff_t virtiofs_cursor_read_string(struct virtiofs_cursor *cur, char *dst, size_t cap);
+
+/**
+ * Makes an array of segments begin at the cursor and hold @len bytes, at most those left.
+ * @iov must be the array that the cursor was made for; its entries are changed. Returns the number of entries from *@first on.
+ */
+uint32_t virtiofs_cursor_cut(const struct virtiofs_cursor *cur, struct iovec *iov, size_t len, struct iovec **first);
+
+#endif

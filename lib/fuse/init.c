@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fuse/init.h"
+
+#include <errno.h>
+
+#define PAGE 4096U
+/* What Linux takes without MAX_PAGES. */
+#define DEFAULT_PAGES 32U
+/* The virtqueue's size is the limit, not a count of ours. */
+#define MAX_BACKGROUND UINT16_MAX
+
+int virtiofs_fuse_init_negotiate(const struct virtiofs_fuse_init_in *in, const struct virtiofs_fuse_init_wants *wants,
+                                 struct virtiofs_fuse_init_out *out, struct virtiofs_fuse_proto *proto) {
+  *out = (struct virtiofs_fuse_init_out){.major = VIRTIOFS_FUSE_MAJOR, .minor = VIRTIOFS_FUSE_MINOR};
+  proto->minor = 0;
+  if (in->major > VIRTIOFS_FUSE_MAJOR)
+    return 0;
+  if (in->major < VIRTIOFS_FUSE_MAJOR || in->minor < VIRTIOFS_FUSE_MINOR_MIN)
+    return -EPROTO;
+  proto->minor = in->minor < VIRTIOFS_FUSE_MINOR ? in->minor : VIRTIOFS_FUSE_MINOR;
+
+  out->flags = in->flags & wants->flags;
+  uint32_t pages = (wants->max_write + PAGE - 1) / PAGE;
+  if ((out->flags & VIRTIOFS_FUSE_MAX_PAGES) == 0 && pages > DEFAULT_PAGES)
+    pages = DEFAULT_PAGES;
+  out->max_write = pages * PAGE < wants->max_write ? pages * PAGE : wants->max_write;
+  out->max_pages = (uint16_t)(pages < UINT16_MAX ? pages : UINT16_MAX);
+  out->max_readahead = in->max_readahead;
+  out->max_background = MAX_BACKGROUND;
+  out->congestion_threshold = MAX_BACKGROUND / 4 * 3;
+  out->time_gran = wants->time_gran;
+  return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** What the two ends agree on by INIT. */
+#ifndef VIRTIOFS_LIB_FUSE_INIT_H
+#define VIRTIOFS_LIB_FUSE_INIT_H
+
+#include <virtiofs/fuse.h>
+
+/* What the server would like. */
+struct virtiofs_fuse_init_wants {
+  uint64_t flags;     /* VIRTIOFS_FUSE_... that it can serve */
+  uint32_t max_write; /* bytes, >= 4096 */
+  uint32_t time_gran; /* ns */
+};
+
+/**
+ * Makes the reply. 0, and @proto is what is spoken from now on, or its minor is 0 if the driver has to send INIT again with our
+ * major number; -EPROTO for a driver that is too old.
+ */
+int virtiofs_fuse_init_negotiate(const struct virtiofs_fuse_init_in *in, const struct virtiofs_fuse_init_wants *wants,
+                                 struct virtiofs_fuse_init_out *out, struct virtiofs_fuse_proto *proto);
+
+#endif
