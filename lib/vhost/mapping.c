@@ -56,7 +56,7 @@ int virtiofs_vhost_mapping_new(struct virtiofs_vhost_mapping **out, int fd, uint
   struct virtiofs_vhost_mapping *mapping = malloc(sizeof *mapping);
   if (mapping == NULL)
     return -ENOMEM;
-  /* From the file's beginning, as the region's offset need not be a multiple of the size of a page, which may be huge. */
+  /* From the file's beginning, as the region's offset need not be a multiple of the size of a page, maybe huge. */
   mapping->addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (mapping->addr == MAP_FAILED) {
     rc = -errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * A bench for lib/vhost: a back-end, a scripted front-end at its other end, and a device that writes down what it is told.
+ * A bench for lib/vhost: a back-end, a scripted front-end at its other end, and a device that notes what it is told.
  * All in one thread: send, vhost_bench_step(), look.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_VHOST_BENCH_H
@@ -12,11 +12,11 @@
 #define VHOST_BENCH_RINGS 3U
 #define VHOST_BENCH_FEATURES UINT64_C(0x130000000) /* VERSION_1, EVENT_IDX, INDIRECT_DESC */
 
-/** A device that writes down what happens as words: "features=1" "memory=2" "start0" "stop0" "fds0" "config" "reset". */
+/** A device that notes what happens as words: "features=1" "memory=2" "start0" "stop0" "fds0" "config0" "reset0". */
 struct vhost_device {
   char trace[2048];
   int features_rc, memory_rc, start_rc, stop_rc, fds_rc, config_rc, reset_rc; /* what to answer */
-  uint32_t stop_base;                                                        /* what ring_stop says */
+  uint32_t stop_base;                                                         /* what ring_stop says */
   struct virtiofs_vhost_vring started[VHOST_BENCH_RINGS];                     /* as last seen by an event */
   struct virtiofs_memory *map;                                                /* referenced */
   uint64_t acked;

@@ -49,8 +49,8 @@ void vhost_frontend_raw(struct vhost_frontend *fe, const void *bytes, size_t siz
   assert_int_equal(sendmsg(fe->fd, &hdr, MSG_NOSIGNAL), (ssize_t)size);
 }
 
-void vhost_frontend_send(struct vhost_frontend *fe, uint32_t request, const void *payload, uint32_t size, const int *fds,
-                         uint32_t fd_count) {
+void vhost_frontend_send(struct vhost_frontend *fe, uint32_t request, const void *payload, uint32_t size,
+                         const int *fds, uint32_t fd_count) {
   char bytes[12 + 4096];
   uint32_t header[3] = {request, fe->flags, size};
   assert_true(size <= 4096);

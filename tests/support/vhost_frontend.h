@@ -2,7 +2,7 @@
 /**
  * A vhost-user front-end for tests: sends what the test says, right or wrong, and reads replies. Knows no state.
  *
- * Written apart from lib/vhost, so that both can't share a mistake. Fails the test (cmocka) when the host doesn't play along.
+ * Written apart from lib/vhost, so that both can't share a mistake. Fails the test (cmocka) if the host doesn't play along.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_VHOST_FRONTEND_H
 #define VIRTIOFS_TESTS_SUPPORT_VHOST_FRONTEND_H
@@ -28,8 +28,8 @@ void vhost_frontend_fini(struct vhost_frontend *fe);
 void vhost_frontend_raw(struct vhost_frontend *fe, const void *bytes, size_t size, const int *fds, uint32_t fd_count);
 
 /** A message with fe->flags. */
-void vhost_frontend_send(struct vhost_frontend *fe, uint32_t request, const void *payload, uint32_t size, const int *fds,
-                         uint32_t fd_count);
+void vhost_frontend_send(struct vhost_frontend *fe, uint32_t request, const void *payload, uint32_t size,
+                         const int *fds, uint32_t fd_count);
 void vhost_frontend_empty(struct vhost_frontend *fe, uint32_t request);
 void vhost_frontend_u64(struct vhost_frontend *fe, uint32_t request, uint64_t value);
 void vhost_frontend_state(struct vhost_frontend *fe, uint32_t request, uint32_t index, uint32_t num);

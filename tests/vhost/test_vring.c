@@ -315,10 +315,14 @@ static void all_parts_must_lie_in_memory(void **state) {
     uint64_t desc, avail, used;
     bool starts;
   } cases[] = {
-      {0x7100000 - 128, 0x7000100, 0x7000200, true},    {0x7100000 - 112, 0x7000100, 0x7000200, false},
-      {0x7000000, 0x7100000 - 22, 0x7000200, true},     {0x7000000, 0x7100000 - 20, 0x7000200, false},
-      {0x7000000, 0x7000100, 0x7100000 - 72, true},     {0x7000000, 0x7000100, 0x7100000 - 68, false},
-      {0xfffffffffffffff0, 0x7000100, 0x7000200, false}, {0x7000000, 0xfffffffffffffffe, 0x7000200, false},
+      {0x7100000 - 128, 0x7000100, 0x7000200, true},
+      {0x7100000 - 112, 0x7000100, 0x7000200, false},
+      {0x7000000, 0x7100000 - 22, 0x7000200, true},
+      {0x7000000, 0x7100000 - 20, 0x7000200, false},
+      {0x7000000, 0x7000100, 0x7100000 - 72, true},
+      {0x7000000, 0x7000100, 0x7100000 - 68, false},
+      {0xfffffffffffffff0, 0x7000100, 0x7000200, false},
+      {0x7000000, 0xfffffffffffffffe, 0x7000200, false},
       {0x7000000, 0x7000100, 0, false},
   };
   run_ring(rig);
@@ -407,9 +411,8 @@ static void enabling_all_starts_those_that_can(void **state) {
 
 static unsigned lines;
 
-__attribute__((__format__(__printf__, 4, 0))) static void count_line(void *ctx, enum virtiofs_log_level level,
-                                                                     const char *tag, const char *format,
-                                                                     va_list args) {
+__attribute__((__format__(__printf__, 4, 0))) static void
+count_line(void *ctx, enum virtiofs_log_level level, const char *tag, const char *format, va_list args) {
   (void)ctx;
   (void)args;
   assert_int_equal(level, VIRTIOFS_LOG_WARN);
