@@ -2,13 +2,10 @@
 /* The device's config space, for front-ends that have none of their own. */
 #include "vhost/control.h"
 
-#include <string.h>
-
 /* A reply without a payload is this message's way to say no. Else it is as long as the request. */
 int virtiofs_vhost_control_get_config(struct virtiofs_vhost_backend *backend, struct virtiofs_vhost_user_message *msg) {
   const struct virtiofs_vhost_events *events = backend->config.events;
   struct virtiofs_vhost_user_config *config = &msg->payload.config;
-  memset(config->data, 0, sizeof config->data);
   if (!backend->config.has_config ||
       events->config(backend->config.ctx, config->offset, config->size, config->data) != 0)
     msg->header.size = 0;

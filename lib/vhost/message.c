@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct virtiofs_vhost_user_region) == 32, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_mem_table) == 264, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_mem_region) == 40, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_config) == 268, "layout");
+_Static_assert(VIRTIOFS_VHOST_USER_FDS_MAX <= VIRTIOFS_VHOST_USER_TABLE_REGIONS_MAX, "room");
 
 #define TABLE_HEAD ((uint32_t)offsetof(struct virtiofs_vhost_user_mem_table, regions))
 #define CONFIG_HEAD ((uint32_t)offsetof(struct virtiofs_vhost_user_config, data))
@@ -101,9 +102,10 @@ int virtiofs_vhost_user_header_check(const struct virtiofs_vhost_user_header *he
   return header->size <= rule->size_max ? 0 : -EPROTO;
 }
 
+/* As there is a descriptor for each region, there are no more of these than a table has room for. */
 static bool table_is_whole(const struct virtiofs_vhost_user_message *msg) {
   uint32_t count = msg->payload.table.count;
-  return count <= VIRTIOFS_VHOST_USER_TABLE_REGIONS_MAX && msg->fd_count == count &&
+  return msg->fd_count == count &&
          msg->header.size == TABLE_HEAD + count * (uint32_t)sizeof(struct virtiofs_vhost_user_region);
 }
 

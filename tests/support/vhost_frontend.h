@@ -2,7 +2,7 @@
 /**
  * A vhost-user front-end for tests: sends what the test says, right or wrong, and reads replies. Knows no state.
  *
- * Written apart from lib/vhost, so that both can't share a mistake. Fails the test (cmocka) if the host doesn't play along.
+ * Written apart from lib/vhost, so that both can't share a mistake. Fails the test if the host doesn't play along.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_VHOST_FRONTEND_H
 #define VIRTIOFS_TESTS_SUPPORT_VHOST_FRONTEND_H

@@ -88,6 +88,14 @@ static void a_device_without_config_offers_none(void **state) {
   assert_int_equal(virtiofs_vhost_backend_process(backend), 0);
   assert_int_equal(vhost_frontend_receive(&fe, &reply), 1);
   assert_int_equal(reply.header.size, 0);
+  vhost_frontend_u64(&fe, VIRTIOFS_VHOST_USER_SET_PROTOCOL_FEATURES, VIRTIOFS_VHOST_USER_PROTOCOL_F_REPLY_ACK);
+  assert_int_equal(virtiofs_vhost_backend_process(backend), 0);
+  fe.flags = VHOST_NEED_REPLY;
+  const uint32_t set[4] = {0, 4, VIRTIOFS_VHOST_USER_CONFIG_MIGRATION, 0};
+  vhost_frontend_send(&fe, VIRTIOFS_VHOST_USER_SET_CONFIG, set, sizeof set, NULL, 0);
+  assert_int_equal(virtiofs_vhost_backend_process(backend), 0);
+  assert_int_not_equal(vhost_frontend_reply_u64(&fe, VIRTIOFS_VHOST_USER_SET_CONFIG), 0);
+  fe.flags = VIRTIOFS_VHOST_USER_VERSION;
   vhost_frontend_u64(&fe, VIRTIOFS_VHOST_USER_SET_PROTOCOL_FEATURES, VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIG);
   assert_int_equal(virtiofs_vhost_backend_process(backend), -EPROTO);
   vhost_device_told(&bench->device, "");

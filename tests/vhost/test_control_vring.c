@@ -71,7 +71,12 @@ static void qemu_starts_stops_and_starts_again(void **state) {
   vhost_device_told(&bench->device, "stop0 stop1");
   start_like_qemu(bench, 500);
   vhost_device_told(&bench->device, "features=5100273664 memory=1 start0 start1");
-  assert_int_equal(bench->device.started[1].base, 500);
+  const struct virtiofs_vhost_vring *seen = &bench->device.started[1];
+  assert_int_equal(seen->base, 500);
+  assert_int_equal(seen->desc, 0x7001000);
+  assert_int_equal(seen->avail, 0x7001100);
+  assert_int_equal(seen->used, 0x7001200);
+  assert_true(seen->enabled && seen->started && seen->have_addr);
   /* A reboot looks the same, but that the base is 0. */
   stop_like_qemu(bench, 500);
   start_like_qemu(bench, 0);

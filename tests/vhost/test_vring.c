@@ -192,6 +192,8 @@ static void stopping_gives_the_base_and_keeps_the_rest(void **state) {
   assert_int_equal(virtiofs_vhost_vrings_stop(&rig->vrings, 0, &base), 0);
   assert_int_equal(base, 1234);
   vhost_device_told(&rig->device, "");
+  assert_int_equal(take_step(rig, ENABLE), 0);
+  vhost_device_told(&rig->device, "");
   /* A kick is enough to go on. */
   assert_int_equal(take_step(rig, KICK), 0);
   vhost_device_told(&rig->device, "start0");
