@@ -34,12 +34,17 @@ struct virtiofs_vhost_events {
   /** Virtio feature bits that the guest's driver has accepted, without those of vhost-user's own. May come while rings run. */
   int (*features)(void *ctx, uint64_t acked);
 
-  /** The guest's memory is now @map; the device takes a reference if it keeps it. May come while rings run. */
+  /**
+   * The guest's memory is now @map; the device takes a reference if it keeps it. May come while rings run: those whose
+   * parts don't lie in it have been stopped before, and are started again when memory comes that they lie in.
+   */
   int (*memory)(void *ctx, struct virtiofs_memory *map);
 
   /**
    * A ring is to run: it is started, enabled and told all it needs. @vring stays as it is until ring_stop or the next event about
    * this ring. The device duplicates descriptors that it wants to keep longer. An error leaves the ring stopped.
+   * -EPROTO: the guest has set the ring up wrongly. That is the guest's affair: it is logged, the front-end is not told,
+   * and the ring is tried again when the next thing about it or the memory changes.
    */
   int (*ring_start)(void *ctx, uint32_t index, const struct virtiofs_vhost_vring *vring);
 

@@ -33,7 +33,7 @@ struct virtiofs_vhost_socket {
 
 /**
  * virtiofs_vhost_socket_init - messages over a socket
- * @take_fd: connected, blocking; closed by the transport's close
+ * @take_fd: connected; made blocking; closed by the transport's close
  */
 void virtiofs_vhost_socket_init(struct virtiofs_vhost_socket *sock, int take_fd);
 

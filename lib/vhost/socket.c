@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user messages over a UNIX stream socket: the only socket I/O of this layer. */
+#include "vhost/transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define FDS_BYTES (VIRTIOFS_VHOST_USER_FDS_MAX * sizeof(int))
+
+/* Room for exactly as many descriptors as a message may have: the kernel reports one more as truncated. */
+union control {
+  char bytes[CMSG_SPACE(FDS_BYTES)];
+  struct cmsghdr align;
+};
+
+static int socket_fd(const struct virtiofs_vhost_transport *transport) {
+  const char *base = (const char *)transport - offsetof(struct virtiofs_vhost_socket, transport);
+  return ((const struct virtiofs_vhost_socket *)(const void *)base)->fd;
+}
+
+static void fds_close(struct virtiofs_vhost_user_message *msg) {
+  for (uint32_t i = 0; i < msg->fd_count; i++)
+    close(msg->fds[i]);
+  msg->fd_count = 0;
+}
+
+/* Every descriptor that came now has an owner: the message, or nobody and it is closed. */
+static void fds_collect(struct msghdr *hdr, struct virtiofs_vhost_user_message *msg) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c != NULL; c = CMSG_NXTHDR(hdr, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+      continue;
+    size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+      if (msg->fd_count < VIRTIOFS_VHOST_USER_FDS_MAX)
+        msg->fds[msg->fd_count++] = fd;
+      else
+        close(fd);
+    }
+  }
+}
+
+static ssize_t recvmsg_again(int fd, struct msghdr *hdr) {
+  ssize_t n;
+  do
+    n = recvmsg(fd, hdr, MSG_CMSG_CLOEXEC);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
+}
+
+/*
+ * The rest of a message that has begun. Descriptors may come with the first byte only; as there is no room for any
+ * here, the kernel drops others and says so.
+ */
+static int receive_rest(int fd, void *data, size_t size) {
+  char *at = data;
+  while (size > 0) {
+    struct iovec iov = {.iov_base = at, .iov_len = size};
+    struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = recvmsg_again(fd, &hdr);
+    if (n == 0 || n == -ECONNRESET || (hdr.msg_flags & MSG_CTRUNC) != 0)
+      return -EPROTO;
+    if (n < 0)
+      return (int)n;
+    at += n;
+    size -= (size_t)n;
+  }
+  return 0;
+}
+
+static int receive_header(int fd, struct virtiofs_vhost_user_message *msg) {
+  union control control;
+  struct iovec iov = {.iov_base = &msg->header, .iov_len = sizeof msg->header};
+  struct msghdr hdr = {
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t n = recvmsg_again(fd, &hdr);
+  if (n < 0)
+    return (int)n;
+  fds_collect(&hdr, msg);
+  if (n == 0)
+    return -ECONNRESET;
+  if ((hdr.msg_flags & MSG_CTRUNC) != 0)
+    return -EPROTO;
+  return receive_rest(fd, (char *)&msg->header + n, sizeof msg->header - (size_t)n);
+}
+
+static int socket_receive(struct virtiofs_vhost_transport *transport, struct virtiofs_vhost_user_message *msg) {
+  int fd = socket_fd(transport);
+  /* Bytes past a short payload are looked at by nobody, and are still not left to chance. */
+  memset(msg, 0, sizeof *msg);
+  int rc = receive_header(fd, msg);
+  if (rc == 0)
+    rc = virtiofs_vhost_user_header_check(&msg->header);
+  if (rc == 0 || rc == -ENOSYS)
+    rc = receive_rest(fd, &msg->payload, msg->header.size);
+  if (rc != 0)
+    fds_close(msg);
+  return rc;
+}
+
+static void fds_attach(struct msghdr *hdr, union control *control, const struct virtiofs_vhost_user_message *msg) {
+  size_t bytes = msg->fd_count * sizeof(int);
+  if (bytes == 0)
+    return;
+  memset(control, 0, sizeof *control);
+  hdr->msg_control = control->bytes;
+  hdr->msg_controllen = CMSG_SPACE(bytes);
+  struct cmsghdr *c = CMSG_FIRSTHDR(hdr);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(bytes);
+  memcpy(CMSG_DATA(c), msg->fds, bytes);
+}
+
+static int socket_send(struct virtiofs_vhost_transport *transport, const struct virtiofs_vhost_user_message *msg) {
+  if (msg->fd_count > VIRTIOFS_VHOST_USER_FDS_MAX || msg->header.size > sizeof msg->payload)
+    return -EINVAL;
+  char bytes[sizeof msg->header + sizeof msg->payload];
+  memcpy(bytes, &msg->header, sizeof msg->header);
+  memcpy(bytes + sizeof msg->header, &msg->payload, msg->header.size);
+  struct iovec iov = {.iov_base = bytes, .iov_len = sizeof msg->header + msg->header.size};
+  union control control;
+  struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
+  fds_attach(&hdr, &control, msg);
+  while (iov.iov_len > 0) {
+    ssize_t n = sendmsg(socket_fd(transport), &hdr, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -errno;
+    /* The descriptors went with the first byte. */
+    hdr.msg_control = NULL;
+    hdr.msg_controllen = 0;
+    iov.iov_base = (char *)iov.iov_base + n;
+    iov.iov_len -= (size_t)n;
+  }
+  return 0;
+}
+
+static void socket_close(struct virtiofs_vhost_transport *transport) {
+  char *base = (char *)transport - offsetof(struct virtiofs_vhost_socket, transport);
+  struct virtiofs_vhost_socket *sock = (struct virtiofs_vhost_socket *)(void *)base;
+  if (sock->fd >= 0)
+    close(sock->fd);
+  sock->fd = -1;
+}
+
+void virtiofs_vhost_socket_init(struct virtiofs_vhost_socket *sock, int take_fd) {
+  static const struct virtiofs_vhost_transport_ops ops = {
+      .receive = socket_receive, .send = socket_send, .close = socket_close};
+  sock->transport.ops = &ops;
+  sock->fd = take_fd;
+  /* Somebody else's socket may be non-blocking, and then a message that comes in pieces would be an error. */
+  int flags = fcntl(take_fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+    (void)fcntl(take_fd, F_SETFL, flags & ~O_NONBLOCK);
+}
