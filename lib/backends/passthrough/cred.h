@@ -42,7 +42,7 @@ struct cred {
  */
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep);
 
-/** virtiofs_passthrough_cred_end - be the server again. If that fails the process ends, rather than serve as another. */
+/** virtiofs_passthrough_cred_end - be the server again. If that fails the process ends, as it must not serve on so. */
 void virtiofs_passthrough_cred_end(const struct cred *cred);
 
 #endif
