@@ -25,6 +25,7 @@ struct virtiofs_passthrough_config {
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
+  bool device_nodes;       /**< let the guest make device nodes; whoever can reach them on the host can open them there */
 };
 
 /**
@@ -33,7 +34,11 @@ struct virtiofs_passthrough_config {
  * @config: copied
  *
  * Return: 0; -EINVAL for a NULL or broken @config; -E2BIG if @config is of a newer library and uses it; -ENOTDIR; -ENOMEM; what open(2) says.
- * Threads: any. The process should have umask 0, as virtiofs_main() sets it.
+ * Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not fork between this call and the
+ * last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold what it leaves after a reserve of 256.
+ *
+ * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that calls
+ * them loses its supplementary groups. Without these capabilities files belong to the process's user.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

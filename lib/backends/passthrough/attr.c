@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Attributes, of files and of the file system. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "backends/passthrough/ops.h"
+#include "backends/passthrough/share.h"
+
+enum { PERMISSIONS = 07777 };
+
+static int reply(const struct virtiofs_passthrough *fs, const struct inode *inode, struct virtiofs_attr_out *out) {
+  struct statx stx;
+  int rc = virtiofs_passthrough_stat(inode->fd, &stx);
+  if (rc != 0)
+    return rc;
+  virtiofs_passthrough_attr(&stx, &out->attr);
+  out->attr_valid_ns = fs->attr_valid_ns;
+  return 0;
+}
+
+int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs_getattr_in *in,
+                                 struct virtiofs_attr_out *out) {
+  return reply(virtiofs_req_fs(req), virtiofs_passthrough_node(in->node), out);
+}
+
+static int set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
+  struct proc_name name = virtiofs_passthrough_proc_name(fd);
+  return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd) {
+  struct statx stx;
+  int rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc != 0)
+    return rc;
+  mode_t mode = stx.stx_mode;
+  /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
+  mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
+  return S_ISREG(mode) && (mode & kill) != 0 ? set_mode(fs, fd, mode & ~kill) : 0;
+}
+
+static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
+  uid_t uid = (in->valid & VIRTIOFS_SET_UID) != 0 ? in->uid : (uid_t)-1;
+  gid_t gid = (in->valid & VIRTIOFS_SET_GID) != 0 ? in->gid : (gid_t)-1;
+  return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+static int truncate_fd(int fd, uint64_t size) {
+  int rc;
+  do
+    rc = ftruncate(fd, (off_t)size);
+  while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+static int set_size(const struct virtiofs_passthrough *fs, const struct inode *inode,
+                    const struct virtiofs_setattr_in *in) {
+  if ((in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0) {
+    int rc = virtiofs_passthrough_kill_suidgid(fs, inode->fd);
+    if (rc != 0)
+      return rc;
+  }
+  /* By the handle, the right to write is the one that the guest's user had when it opened the file. */
+  if (in->has_handle)
+    return truncate_fd((int)in->handle, in->size);
+  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_WRONLY);
+  if (fd < 0)
+    return fd;
+  int rc = truncate_fd(fd, in->size);
+  close(fd);
+  return rc;
+}
+
+static struct timespec time_of(const struct virtiofs_setattr_in *in, uint32_t set, uint32_t now,
+                               const struct virtiofs_time *time) {
+  if ((in->valid & set) == 0)
+    return (struct timespec){.tv_nsec = UTIME_OMIT};
+  if ((in->valid & now) != 0)
+    return (struct timespec){.tv_nsec = UTIME_NOW};
+  return (struct timespec){.tv_sec = (time_t)time->sec, .tv_nsec = (long)time->nsec};
+}
+
+static int set_times(int fd, const struct virtiofs_setattr_in *in) {
+  struct timespec times[2] = {time_of(in, VIRTIOFS_SET_ATIME, VIRTIOFS_SET_ATIME_NOW, &in->atime),
+                              time_of(in, VIRTIOFS_SET_MTIME, VIRTIOFS_SET_MTIME_NOW, &in->mtime)};
+  return utimensat(fd, "", times, AT_EMPTY_PATH) == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+/* What can be refused without a try is refused before anything has changed. */
+static int check(const struct inode *inode, const struct virtiofs_setattr_in *in) {
+  if ((in->valid & VIRTIOFS_SET_UID) != 0 && in->uid == UINT32_MAX)
+    return -EINVAL; /* to chown(2) it means "leave as it is" */
+  if ((in->valid & VIRTIOFS_SET_GID) != 0 && in->gid == UINT32_MAX)
+    return -EINVAL;
+  if ((in->valid & VIRTIOFS_SET_MODE) != 0 && inode->type == S_IFLNK)
+    return -EOPNOTSUPP;
+  if ((in->valid & VIRTIOFS_SET_SIZE) != 0 && inode->type != S_IFREG)
+    return inode->type == S_IFDIR ? -EISDIR : -EINVAL;
+  return 0;
+}
+
+/*
+ * The owner first, as that can be refused and takes away set-user-id, which a mode in the same request may set again.
+ * The size before the mode, as a new mode may forbid the server to write. The times last, since the others change them.
+ */
+int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs_setattr_in *in,
+                                 struct virtiofs_attr_out *out) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  int rc = check(inode, in);
+  if (rc == 0 && (in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
+    rc = set_owner(inode->fd, in);
+  if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
+    rc = set_size(fs, inode, in);
+  if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
+    rc = set_mode(fs, inode->fd, in->mode);
+  if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
+    rc = set_times(inode->fd, in);
+  return rc == 0 ? reply(fs, inode, out) : rc;
+}
+
+int virtiofs_passthrough_readlink(struct virtiofs_req *req, const struct virtiofs_readlink_in *in,
+                                  struct virtiofs_readlink_out *out) {
+  (void)req;
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  if (inode->type != S_IFLNK)
+    return -EINVAL;
+  ssize_t len = readlinkat(inode->fd, "", out->target, VIRTIOFS_TARGET_MAX);
+  if (len < 0)
+    return virtiofs_passthrough_error(errno);
+  out->len = (uint32_t)len;
+  return 0;
+}
+
+int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_statfs_in *in,
+                                struct virtiofs_statfs_out *out) {
+  (void)req;
+  struct statvfs st;
+  if (fstatvfs(virtiofs_passthrough_node(in->node)->fd, &st) != 0)
+    return virtiofs_passthrough_error(errno);
+  *out = (struct virtiofs_statfs_out){.blocks = st.f_blocks,
+                                      .bfree = st.f_bfree,
+                                      .bavail = st.f_bavail,
+                                      .files = st.f_files,
+                                      .ffree = st.f_ffree,
+                                      .bsize = (uint32_t)st.f_bsize,
+                                      .frsize = (uint32_t)st.f_frsize,
+                                      .namelen = (uint32_t)st.f_namemax};
+  return 0;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Open directories. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/passthrough/ops.h"
+#include "backends/passthrough/share.h"
+
+enum { BUFFER_SIZE = 32 * 1024 };
+
+/** An open directory: a window of records as the host gave them. */
+struct dir {
+  pthread_mutex_t lock; /* one listing at a time, over system calls too: it holds up this handle alone */
+  int fd;
+  uint64_t next;     /* offset of the record at @at; of the descriptor's position if there is none left */
+  uint64_t position; /* of the descriptor: behind the last record in @records */
+  size_t at, end;
+  alignas(struct dirent64) char records[BUFFER_SIZE];
+};
+
+static struct dir *dir_of(uint64_t handle) { return (struct dir *)(uintptr_t)handle; }
+
+int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
+                                 struct virtiofs_open_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  if (inode->type != S_IFDIR)
+    return -ENOTDIR;
+  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  if (rc != 0)
+    return rc;
+  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) {
+    virtiofs_passthrough_fd_give(fs, 1);
+    return fd;
+  }
+  struct dir *dir = malloc(sizeof *dir); /* not zeroed: a small directory then touches little of it */
+  if (dir == NULL || pthread_mutex_init(&dir->lock, NULL) != 0) {
+    free(dir);
+    virtiofs_passthrough_fd_close(fs, fd);
+    return -ENOMEM;
+  }
+  dir->fd = fd;
+  dir->next = dir->position = 0;
+  dir->at = dir->end = 0;
+  out->handle = (uintptr_t)dir;
+  return 0;
+}
+
+void virtiofs_passthrough_releasedir(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
+  struct dir *dir = dir_of(in->handle);
+  virtiofs_passthrough_fd_close(virtiofs_req_fs(req), dir->fd);
+  pthread_mutex_destroy(&dir->lock);
+  free(dir);
+}
+
+int virtiofs_passthrough_fsyncdir(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
+  (void)req;
+  int fd = dir_of(in->handle)->fd;
+  int rc = in->data_only ? fdatasync(fd) : fsync(fd);
+  return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+/* Offsets are the host's own, so they outlive a change of the directory and fit another handle of it. */
+static int seek(struct dir *dir, uint64_t offset) {
+  if (offset == dir->next && offset != 0)
+    return 0;
+  /* The beginning is never taken from the buffer: it is how a program asks for what is there now. */
+  if (offset != dir->position && lseek(dir->fd, (off_t)offset, SEEK_SET) < 0)
+    return virtiofs_passthrough_error(errno);
+  dir->next = dir->position = offset;
+  dir->at = dir->end = 0;
+  return 0;
+}
+
+/* Return: 1 if there is a record at @at; 0 at the directory's end; -errno. */
+static int fill(struct dir *dir) {
+  if (dir->at < dir->end)
+    return 1;
+  ssize_t n = getdents64(dir->fd, dir->records, sizeof dir->records);
+  if (n < 0)
+    return virtiofs_passthrough_error(errno);
+  dir->at = 0;
+  dir->end = (size_t)n;
+  if (n == 0)
+    return 0;
+  const struct dirent64 *record = NULL;
+  for (size_t at = 0; at < dir->end; at += record->d_reclen)
+    record = (const struct dirent64 *)(const void *)(dir->records + at);
+  dir->position = (uint64_t)record->d_off;
+  return 1;
+}
+
+static bool is_dots(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+
+/* Return: 1 if the name went in, 0 if there was no room. */
+static int add(struct virtiofs_passthrough *fs, const struct inode *inode, const struct virtiofs_dirent *entry,
+               bool plus, struct virtiofs_readdir_out *out) {
+  if (!plus)
+    return virtiofs_readdir_add(out, entry);
+  if (!virtiofs_readdir_fits(out, entry->len))
+    return 0;
+  /* A name that is gone meanwhile, or for which there is no descriptor left, is listed without a node. */
+  struct virtiofs_entry_out node = {.node = 0};
+  bool found = !is_dots(entry->name) && virtiofs_passthrough_walk(fs, inode, entry->name, &node) == 0;
+  return virtiofs_readdirplus_add(out, entry, found ? &node : NULL);
+}
+
+static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus,
+                struct virtiofs_readdir_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct dir *dir = dir_of(in->handle);
+  bool any = false;
+  int rc = seek(dir, in->offset);
+  while (rc == 0 && (rc = fill(dir)) > 0) {
+    const struct dirent64 *record = (const struct dirent64 *)(const void *)(dir->records + dir->at);
+    struct virtiofs_dirent entry = {.name = record->d_name,
+                                    .len = (uint32_t)strlen(record->d_name),
+                                    .ino = record->d_ino,
+                                    .type = DTTOIF((uint32_t)record->d_type),
+                                    .next = (uint64_t)record->d_off};
+    if (inode == fs->root && strcmp(record->d_name, "..") == 0)
+      entry.ino = inode->ino; /* what lies above the share is nobody's business */
+    if (!add(fs, inode, &entry, plus, out))
+      return any ? 0 : -EINVAL; /* nothing at all would look like the directory's end */
+    any = true;
+    dir->next = entry.next;
+    dir->at += record->d_reclen;
+    rc = 0;
+  }
+  return any ? 0 : rc;
+}
+
+static int list_alone(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus,
+                      struct virtiofs_readdir_out *out) {
+  struct dir *dir = dir_of(in->handle);
+  pthread_mutex_lock(&dir->lock);
+  int rc = list(req, in, plus, out);
+  pthread_mutex_unlock(&dir->lock);
+  return rc;
+}
+
+int virtiofs_passthrough_readdir(struct virtiofs_req *req, const struct virtiofs_readdir_in *in,
+                                 struct virtiofs_readdir_out *out) {
+  return list_alone(req, in, false, out);
+}
+
+int virtiofs_passthrough_readdirplus(struct virtiofs_req *req, const struct virtiofs_readdir_in *in,
+                                     struct virtiofs_readdir_out *out) {
+  return list_alone(req, in, true, out);
+}

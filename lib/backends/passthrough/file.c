@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Open regular files. A handle is the host's descriptor. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "backends/passthrough/ops.h"
+#include "backends/passthrough/share.h"
+
+int virtiofs_passthrough_open_flags(uint32_t guest, int *flags) {
+  /*
+   * O_APPEND stays here: where a write goes is said by each WRITE, since a guest's program may change the flag, and
+   * pages that were mapped go where they belong in any case. O_DIRECT stays too: guest memory need not be aligned.
+   */
+  const uint32_t passed = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_NOATIME;
+  const uint32_t tmpfile_bit = (uint32_t)O_TMPFILE & ~(uint32_t)O_DIRECTORY;
+  if ((guest & (O_PATH | tmpfile_bit)) != 0)
+    return -EINVAL;
+  *flags = (int)(guest & passed);
+  return 0;
+}
+
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags) {
+  if (inode->type == S_IFDIR)
+    return -EISDIR;
+  if (inode->type == S_IFLNK)
+    return -ELOOP;
+  if (inode->type != S_IFREG)
+    return -ENXIO; /* the guest opens its own FIFOs and devices; the host's are not for it */
+  int host_flags;
+  int rc = virtiofs_passthrough_open_flags(flags, &host_flags);
+  if (rc != 0)
+    return rc;
+  if ((flags & O_DIRECTORY) != 0)
+    return -ENOTDIR;
+  int fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags);
+  if (fd == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
+    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags | O_APPEND);
+  if (fd == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
+    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags & ~O_NOATIME);
+  return fd;
+}
+
+int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_open_in *in,
+                              struct virtiofs_open_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  if (rc != 0)
+    return rc;
+  int fd = virtiofs_passthrough_open_file(fs, virtiofs_passthrough_node(in->node), in->flags);
+  if (fd < 0) {
+    virtiofs_passthrough_fd_give(fs, 1);
+    return fd;
+  }
+  out->handle = (uint64_t)fd;
+  return 0;
+}
+
+void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
+  virtiofs_passthrough_fd_close(virtiofs_req_fs(req), (int)in->handle);
+}
+
+/** A walk over a list of segments that ends after so many bytes. */
+struct cursor {
+  const struct iovec *iov, *end;
+  size_t skip; /* bytes of the first segment that are done */
+  size_t left; /* bytes to go in all */
+  struct iovec part;
+};
+
+static struct cursor cursor_at_start(const struct virtiofs_data *data, size_t size) {
+  return (struct cursor){
+      .iov = data->iov, .end = data->iov + data->count, .left = size < data->size ? size : data->size};
+}
+
+/*
+ * The next segments for one system call, at least one byte: as many whole ones as it takes, straight from the
+ * caller's array; or one that is cut, where a transfer stopped within it or the size ends within it.
+ */
+static int cursor_next(struct cursor *at, const struct iovec **iov) {
+  while (at->iov->iov_len == at->skip) {
+    at->iov++;
+    at->skip = 0;
+  }
+  int count = 0;
+  size_t bytes = 0;
+  if (at->skip == 0) {
+    while (count < IOV_MAX && at->iov + count < at->end && at->iov[count].iov_len <= at->left - bytes)
+      bytes += at->iov[count++].iov_len;
+    *iov = at->iov;
+  }
+  if (count == 0) {
+    size_t rest = at->iov->iov_len - at->skip;
+    at->part =
+        (struct iovec){.iov_base = (char *)at->iov->iov_base + at->skip, .iov_len = rest < at->left ? rest : at->left};
+    *iov = &at->part;
+    count = 1;
+  }
+  return count;
+}
+
+static void cursor_advance(struct cursor *at, size_t done) {
+  at->left -= done;
+  done += at->skip;
+  while (at->iov < at->end && done >= at->iov->iov_len) {
+    done -= at->iov->iov_len;
+    at->iov++;
+  }
+  at->skip = done;
+}
+
+/* pwritev2 flags of one WRITE; the descriptor itself has no O_APPEND. */
+static int write_flags(const struct virtiofs_write_in *in) {
+  int flags = 0;
+  if ((in->flags & O_APPEND) != 0 && (in->write_flags & VIRTIOFS_WRITE_CACHE) == 0)
+    flags |= RWF_APPEND; /* at the end as the host knows it: others may have written meanwhile */
+  if ((in->flags & O_SYNC) == O_SYNC)
+    flags |= RWF_SYNC;
+  else if ((in->flags & O_DSYNC) != 0)
+    flags |= RWF_DSYNC;
+  return flags;
+}
+
+/* A guest takes a short READ for the end of the file, so only that and an error end the loop. */
+int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
+                              struct virtiofs_read_out *out) {
+  (void)req;
+  struct cursor at = cursor_at_start(&in->data, in->size);
+  const size_t size = at.left;
+  while (at.left > 0) {
+    const struct iovec *iov;
+    int count = cursor_next(&at, &iov);
+    ssize_t n = preadv((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0 && at.left == size)
+      return virtiofs_passthrough_error(errno);
+    if (n <= 0)
+      break;
+    cursor_advance(&at, (size_t)n);
+  }
+  out->size = (uint32_t)(size - at.left);
+  return 0;
+}
+
+int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
+                               struct virtiofs_write_out *out) {
+  if ((in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0) {
+    int rc = virtiofs_passthrough_kill_suidgid(virtiofs_req_fs(req), (int)in->handle);
+    if (rc != 0)
+      return rc;
+  }
+  struct cursor at = cursor_at_start(&in->data, in->size);
+  const size_t size = at.left;
+  const int flags = write_flags(in);
+  while (at.left > 0) {
+    const struct iovec *iov;
+    int count = cursor_next(&at, &iov);
+    ssize_t n = pwritev2((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)), flags);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 && at.left == size)
+      return virtiofs_passthrough_error(n < 0 ? errno : EIO);
+    if (n <= 0)
+      break; /* what is written is told now, the error next time */
+    cursor_advance(&at, (size_t)n);
+  }
+  out->size = (uint32_t)(size - at.left);
+  return 0;
+}
+
+static int sync_fd(int fd, bool data_only) {
+  int rc = data_only ? fdatasync(fd) : fsync(fd);
+  return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
+  (void)req;
+  return sync_fd((int)in->handle, in->data_only);
+}
+
+int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
+  (void)req;
+  /* Closing a duplicate makes the host's file system say what it kept back (NFS: a server out of space). */
+  int fd = fcntl((int)in->handle, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0)
+    return virtiofs_passthrough_error(errno);
+  /* EINTR: closed all the same, and nothing is lost by not knowing what it would have said. */
+  return close(fd) == 0 || errno == EINTR ? 0 : virtiofs_passthrough_error(errno);
+}
+
+int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
+  (void)req;
+  int rc;
+  do
+    rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
+  while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_in *in,
+                               struct virtiofs_lseek_out *out) {
+  (void)req;
+  /* The position of our descriptor is nobody's: all reading and writing says where. So it can't be asked for either. */
+  if (in->whence > SEEK_HOLE || in->whence == SEEK_CUR)
+    return -EINVAL;
+  off_t offset = lseek((int)in->handle, (off_t)in->offset, (int)in->whence);
+  if (offset < 0)
+    return virtiofs_passthrough_error(errno);
+  out->offset = (uint64_t)offset;
+  return 0;
+}

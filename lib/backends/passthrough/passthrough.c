@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <virtiofs/passthrough.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "backends/passthrough/ops.h"
+#include "backends/passthrough/share.h"
+
+enum {
+  FD_RESERVE = 256, /* for the program itself, and for what one operation on each thread opens for its own time */
+  FD_MAX = 1 << 20,
+};
+
+/* A config of another release may be shorter or longer than ours; what we don't know must not be asked for. */
+static int read_config(struct virtiofs_passthrough_config *to, const struct virtiofs_passthrough_config *from) {
+  memset(to, 0, sizeof *to);
+  if (from == NULL || from->size < sizeof from->size)
+    return -EINVAL;
+  for (size_t i = sizeof *to; i < from->size; i++) {
+    if (((const unsigned char *)from)[i] != 0)
+      return -E2BIG;
+  }
+  memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
+  return to->shared_dir == NULL ? -EINVAL : 0;
+}
+
+/* A guest may hold what is left of the process's descriptors, and never all that the host has. */
+static long fd_limit(void) {
+  struct rlimit limit;
+  long soft = FD_RESERVE * 2;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    soft = limit.rlim_cur < FD_MAX ? (long)limit.rlim_cur : FD_MAX;
+  return soft - (soft / 4 < FD_RESERVE ? soft / 4 : FD_RESERVE);
+}
+
+/* Anything else than procfs there would open what it likes for us. */
+static int open_proc(struct virtiofs_passthrough *fs) {
+  struct statfs st;
+  fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int rc = fs->proc_fd < 0 || fstatfs(fs->proc_fd, &st) != 0 ? -errno : 0;
+  if (rc == 0 && st.f_type != PROC_SUPER_MAGIC)
+    rc = -ENOENT;
+  if (rc != 0)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "/proc is needed and is not there");
+  return rc;
+}
+
+static int open_root(struct virtiofs_passthrough *fs, const char *path) {
+  struct statx stx;
+  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  if (rc != 0)
+    return rc;
+  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    rc = -errno;
+    virtiofs_passthrough_fd_give(fs, 1);
+    return rc;
+  }
+  rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc != 0) {
+    virtiofs_passthrough_fd_close(fs, fd);
+    return rc;
+  }
+  return virtiofs_passthrough_inode_enter(fs, fd, &stx, &fs->root);
+}
+
+int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
+  struct virtiofs_passthrough_config wanted;
+  *out = NULL;
+  int rc = read_config(&wanted, config);
+  if (rc != 0)
+    return rc;
+  struct virtiofs_passthrough *fs = aligned_alloc(alignof(struct virtiofs_passthrough), sizeof *fs);
+  if (fs == NULL)
+    return -ENOMEM;
+  memset(fs, 0, sizeof *fs);
+  if (virtiofs_passthrough_table_init(&fs->table) != 0) {
+    free(fs);
+    return -ENOMEM;
+  }
+  fs->entry_valid_ns = wanted.entry_valid_ns;
+  fs->attr_valid_ns = wanted.attr_valid_ns;
+  fs->device_nodes = wanted.device_nodes;
+  fs->log = wanted.log;
+  fs->fd_limit = fd_limit();
+  rc = open_proc(fs);
+  if (rc == 0)
+    rc = open_root(fs, wanted.shared_dir);
+  if (rc != 0) {
+    virtiofs_passthrough_free(fs);
+    return rc;
+  }
+  *out = fs;
+  return 0;
+}
+
+void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
+  if (fs == NULL)
+    return;
+  virtiofs_passthrough_table_fini(fs);
+  if (fs->proc_fd >= 0)
+    close(fs->proc_fd);
+  free(fs);
+}
+
+static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out) {
+  (void)in;
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  out->root = (uintptr_t)fs->root;
+  return 0;
+}
+
+/* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
+static const struct virtiofs_ops ops = {
+    .size = sizeof(struct virtiofs_ops),
+    .blocking = VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATFS |
+                                          VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),
+    .init = init,
+    .lookup = virtiofs_passthrough_lookup,
+    .forget = virtiofs_passthrough_forget,
+    .getattr = virtiofs_passthrough_getattr,
+    .setattr = virtiofs_passthrough_setattr,
+    .readlink = virtiofs_passthrough_readlink,
+    .symlink = virtiofs_passthrough_symlink,
+    .mknod = virtiofs_passthrough_mknod,
+    .mkdir = virtiofs_passthrough_mkdir,
+    .unlink = virtiofs_passthrough_unlink,
+    .rmdir = virtiofs_passthrough_rmdir,
+    .rename = virtiofs_passthrough_rename,
+    .link = virtiofs_passthrough_link,
+    .open = virtiofs_passthrough_open,
+    .read = virtiofs_passthrough_read,
+    .write = virtiofs_passthrough_write,
+    .statfs = virtiofs_passthrough_statfs,
+    .release = virtiofs_passthrough_release,
+    .fsync = virtiofs_passthrough_fsync,
+    .flush = virtiofs_passthrough_flush,
+    .opendir = virtiofs_passthrough_opendir,
+    .readdir = virtiofs_passthrough_readdir,
+    .readdirplus = virtiofs_passthrough_readdirplus,
+    .releasedir = virtiofs_passthrough_releasedir,
+    .fsyncdir = virtiofs_passthrough_fsyncdir,
+    .create = virtiofs_passthrough_create,
+    .fallocate = virtiofs_passthrough_fallocate,
+    .lseek = virtiofs_passthrough_lseek,
+};
+
+const struct virtiofs_ops *virtiofs_passthrough_ops(void) { return &ops; }

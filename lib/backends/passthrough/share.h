@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** A served directory: its state and the few calls to the host that several operations share. */
+#ifndef VIRTIOFS_LIB_BACKENDS_PASSTHROUGH_SHARE_H
+#define VIRTIOFS_LIB_BACKENDS_PASSTHROUGH_SHARE_H
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include <virtiofs/passthrough.h>
+
+#include "backends/passthrough/inode.h"
+
+struct virtiofs_passthrough {
+  struct inode_table table;
+  struct inode *root; /**< in the table, never forgotten */
+  int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
+  bool device_nodes;
+  uint64_t entry_valid_ns, attr_valid_ns;
+  struct virtiofs_log log;
+  long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
+  atomic_long fd_count;   /**< held now */
+  atomic_ulong fd_wanted; /**< how often there was none left */
+};
+
+/** The attributes that every reply needs and those that name a file. */
+#define PASSTHROUGH_STATX_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
+
+/**
+ * virtiofs_passthrough_error - the one way from the host's errno to an operation's result
+ *
+ * ENOSYS becomes EOPNOTSUPP, since a guest takes ENOSYS for "never ask again"; EMFILE becomes ENFILE, since it is not
+ * the guest's program that has too many files open.
+ */
+int virtiofs_passthrough_error(int host_errno);
+
+/**
+ * virtiofs_passthrough_fd_take - pay for @count descriptors before they are opened
+ *
+ * Descriptors that live only during one operation are not paid for: there are at most as many as threads, and the
+ * reserve holds them.
+ *
+ * Return: 0; -ENFILE if the guests' budget is used up.
+ */
+int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count);
+
+/** virtiofs_passthrough_fd_give - take the payment back; the descriptor was never opened, or is closed. */
+void virtiofs_passthrough_fd_give(struct virtiofs_passthrough *fs, long count);
+
+/** virtiofs_passthrough_fd_close - close a descriptor that was paid for. */
+void virtiofs_passthrough_fd_close(struct virtiofs_passthrough *fs, int fd);
+
+/** Text of a descriptor's name in /proc/self/fd. */
+struct proc_name {
+  char str[16];
+};
+struct proc_name virtiofs_passthrough_proc_name(int fd);
+
+/**
+ * virtiofs_passthrough_reopen - open the very file that @fd stands for once more
+ * @fd:    of a regular file or a directory if @flags ask for more than O_PATH: the caller has checked
+ * @flags: of open(2); O_CLOEXEC is added
+ *
+ * Return: a descriptor or -errno.
+ */
+int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, int flags);
+
+/** virtiofs_passthrough_stat - statx of a descriptor's file. Return: 0 or -errno. */
+int virtiofs_passthrough_stat(int fd, struct statx *stx);
+
+/** virtiofs_passthrough_attr - statx's form to the reply's. */
+void virtiofs_passthrough_attr(const struct statx *stx, struct virtiofs_attr *attr);
+
+/** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
+void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, const struct inode *inode,
+                                     const struct statx *stx, struct virtiofs_entry_out *out);
+
+/** virtiofs_passthrough_node - the inode that a reply of ours named so. */
+struct inode *virtiofs_passthrough_node(uint64_t node);
+
+/**
+ * virtiofs_passthrough_walk - one step down from a directory, never through a symbolic link
+ * @name: one component
+ * @out:  gives the node: one reply more is counted for it
+ *
+ * Cost: one system call for a file that is known, three for a new one. Return: 0 or -errno.
+ */
+int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
+                              struct virtiofs_entry_out *out);
+
+/**
+ * virtiofs_passthrough_walk_new - the same for a name that was just made
+ * @type: what was made; -ESTALE if somebody on the host has put another type there meanwhile
+ *
+ * The caller has paid for one descriptor, which is used up or given back.
+ */
+int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
+                                  uint32_t type, struct virtiofs_entry_out *out);
+
+/**
+ * virtiofs_passthrough_open_file - open a regular file for I/O
+ * @flags: as the guest gave them
+ *
+ * Not paid for here. Return: a descriptor; -EISDIR, -ELOOP or -ENXIO for what is no regular file; -errno.
+ */
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags);
+
+/**
+ * virtiofs_passthrough_open_flags - those of the guest's open(2) flags that go to the host
+ * @guest: as the guest gave them
+ * @flags: filled
+ *
+ * Return: 0, -EINVAL for flags that make no file that can be read or written (O_PATH, O_TMPFILE).
+ */
+int virtiofs_passthrough_open_flags(uint32_t guest, int *flags);
+
+/** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
+int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whose files are made. As root unless a test says otherwise; skipped for others. */
+#include "passthrough_share.h"
+
+#include <grp.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { USER = 1234, GROUP = 1235, TEAM = 4242 };
+
+static void be_guest_user(struct share *s, uint32_t uid, uint32_t gid) {
+  s->req.caller = (struct virtiofs_caller){.uid = uid, .gid = gid, .pid = 1};
+}
+
+/* What the kernel says of the calling thread: ids, groups, capabilities. */
+static void who_am_i(char *text, size_t size) {
+  char line[256];
+  FILE *file = fopen("/proc/thread-self/status", "re");
+  assert_non_null(file);
+  *text = 0;
+  while (fgets(line, sizeof line, file) != NULL) {
+    if (strncmp(line, "Uid", 3) == 0 || strncmp(line, "Gid", 3) == 0 || strncmp(line, "Cap", 3) == 0)
+      strncat(text, line, size - strlen(text) - 1);
+  }
+  fclose(file);
+}
+
+static void assert_owner(const struct share *s, const char *name, uid_t uid, gid_t gid) {
+  struct stat st = share_stat(s, name);
+  assert_int_equal(st.st_uid, uid);
+  assert_int_equal(st.st_gid, gid);
+}
+
+static void make_one_of_each(struct share *s, int expected) {
+  struct virtiofs_entry_out out;
+  struct virtiofs_create_out created;
+  assert_int_equal(share_try_mkdir(s, s->root, "dir", 0755, &out), expected);
+  assert_int_equal(share_try_mknod(s, "fifo", S_IFIFO | 0644, 0, 0, &out), expected);
+  assert_int_equal(share_try_mknod(s, "node", S_IFREG | 0644, 0, 0, &out), expected);
+  assert_int_equal(share_try_symlink(s, "link", "x", &out), expected);
+  assert_int_equal(share_try_create(s, "file", O_RDWR, 0644, &created), expected);
+  if (expected == 0)
+    share_release(s, created.open.handle);
+}
+
+static const char *const each[] = {"dir", "fifo", "node", "link", "file"};
+
+static void files_belong_to_guest_user(void **state) {
+  struct share *s = *state;
+  static char before[1024], after[1024];
+  if (geteuid() != 0)
+    skip();
+  who_am_i(before, sizeof before);
+  be_guest_user(s, USER, GROUP);
+  make_one_of_each(s, 0);
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+    assert_owner(s, each[i], USER, GROUP);
+  who_am_i(after, sizeof after);
+  assert_string_equal(before, after);
+}
+
+static void one_id_alone_differs(void **state) {
+  struct share *s = *state;
+  struct virtiofs_entry_out out;
+  static char before[1024], after[1024];
+  if (geteuid() != 0)
+    skip();
+  who_am_i(before, sizeof before);
+  be_guest_user(s, 0, GROUP);
+  assert_int_equal(share_try_mkdir(s, s->root, "a", 0755, &out), 0);
+  assert_owner(s, "a", 0, GROUP);
+  be_guest_user(s, USER, 0);
+  assert_int_equal(share_try_mkdir(s, s->root, "b", 0755, &out), 0);
+  assert_owner(s, "b", USER, 0);
+  be_guest_user(s, 0, 0);
+  assert_int_equal(share_try_mkdir(s, s->root, "c", 0755, &out), 0);
+  assert_owner(s, "c", 0, 0);
+  who_am_i(after, sizeof after);
+  assert_string_equal(before, after);
+}
+
+/* The guest has let its user in, say by a group that the host knows nothing of. */
+static void what_guest_allowed_is_not_refused(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  assert_int_equal(fchown(s->fd, 0, TEAM), 0);
+  assert_int_equal(fchmod(s->fd, 0770), 0);
+  be_guest_user(s, USER, GROUP);
+  make_one_of_each(s, 0);
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+    assert_owner(s, each[i], USER, GROUP);
+}
+
+static void nobody_makes_nothing(void **state) {
+  struct share *s = *state;
+  int before = share_open_fds();
+  be_guest_user(s, UINT32_MAX, GROUP);
+  make_one_of_each(s, -EIO);
+  be_guest_user(s, USER, UINT32_MAX);
+  make_one_of_each(s, -EIO);
+  be_guest_user(s, UINT32_MAX, UINT32_MAX);
+  make_one_of_each(s, -EIO);
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+    assert_false(share_has(s, each[i]));
+  assert_int_equal(share_open_fds(), before);
+}
+
+static void errors_leave_no_trace(void **state) {
+  struct share *s = *state;
+  static char before[1024], after[1024];
+  if (geteuid() != 0)
+    skip();
+  who_am_i(before, sizeof before);
+  be_guest_user(s, USER, GROUP);
+  make_one_of_each(s, 0);
+  struct virtiofs_entry_out out;
+  struct virtiofs_create_out created;
+  assert_int_equal(share_try_mkdir(s, s->root, "dir", 0755, &out), -EEXIST);
+  assert_int_equal(share_try_create(s, "file", O_RDWR | O_EXCL, 0644, &created), -EEXIST);
+  who_am_i(after, sizeof after);
+  assert_string_equal(before, after);
+}
+
+/* The guest did not know of the file and so has not asked whether its user may open it. */
+static void existing_file_is_opened_as_guest_user(void **state) {
+  struct share *s = *state;
+  struct virtiofs_create_out out;
+  if (geteuid() != 0)
+    skip();
+  int before = share_open_fds();
+  share_put_file(s, "secret", "secret", 0600);
+  share_put_file(s, "public", "public", 0644);
+  be_guest_user(s, USER, GROUP);
+  assert_int_equal(share_try_create(s, "secret", O_RDONLY, 0644, &out), -EACCES);
+  assert_int_equal(share_try_create(s, "public", O_RDWR | O_TRUNC, 0644, &out), -EACCES);
+  assert_int_equal(share_stat(s, "public").st_size, 6);
+  assert_int_equal(share_open_fds(), before);
+  assert_int_equal(share_try_create(s, "public", O_RDONLY, 0644, &out), 0);
+  share_release(s, out.open.handle);
+}
+
+/* CVE-2022-0358: a user who is no member of the group must not get a set-group-id program of it. */
+static void set_group_id_directories(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  assert_int_equal(fchown(s->fd, 0, TEAM), 0);
+  assert_int_equal(fchmod(s->fd, 02777), 0);
+  pid_t child = fork(); /* in a process of its own, since the thread's groups change */
+  assert_true(child >= 0);
+  if (child == 0) {
+    const gid_t team = TEAM;
+    struct virtiofs_entry_out out;
+    struct virtiofs_create_out created;
+    int bad = setgroups(1, &team) != 0;
+    virtiofs_passthrough_free(s->fs);
+    share_serve(s, (struct virtiofs_passthrough_config){.entry_valid_ns = 0});
+    be_guest_user(s, USER, GROUP);
+    bad |= share_try_create(s, "file", O_RDWR, 02775, &created) != 0;
+    bad |= share_try_mknod(s, "node", S_IFREG | 02775, 0, 0, &out) != 0;
+    bad |= share_try_mkdir(s, s->root, "dir", 0755, &out) != 0;
+    _exit(bad);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_owner(s, "file", USER, TEAM);
+  assert_int_equal(share_stat(s, "file").st_mode & 07777, 0775);
+  assert_int_equal(share_stat(s, "node").st_mode & 07777, 0775);
+  assert_owner(s, "dir", USER, TEAM);
+  assert_int_equal(share_stat(s, "dir").st_mode & 07777, 02755);
+}
+
+/* A server that is not root serves with what it may do, in its own name. */
+static void ordinary_user_serves(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  share_put_file(s, "secret", "secret", 0600);
+  assert_int_equal(fchmod(s->fd, 0777), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    struct virtiofs_entry_out out;
+    uint64_t handle;
+    int bad = setgroups(0, NULL) != 0 || setgid(GROUP) != 0 || setuid(USER) != 0;
+    virtiofs_passthrough_free(s->fs);
+    share_serve(s, (struct virtiofs_passthrough_config){.entry_valid_ns = 0});
+    be_guest_user(s, 0, 0);
+    make_one_of_each(s, 0);
+    bad |= share_try_open(s, share_lookup(s, "secret"), O_RDONLY, &handle) != -EACCES;
+    struct virtiofs_link_in link_in = {
+        .new_parent = s->root, .node = share_lookup(s, "file"), .name = share_name("2nd")};
+    bad |= s->ops->link(&s->req, &link_in, &out) != 0; /* without CAP_DAC_READ_SEARCH */
+    struct virtiofs_setattr_in in = {.node = share_lookup(s, "file"), .valid = VIRTIOFS_SET_UID, .uid = 0};
+    struct virtiofs_attr_out attr;
+    bad |= s->ops->setattr(&s->req, &in, &attr) != -EPERM;
+    in = (struct virtiofs_setattr_in){
+        .node = in.node, .valid = VIRTIOFS_SET_MODE | VIRTIOFS_SET_SIZE, .mode = 0400, .size = 3};
+    bad |= s->ops->setattr(&s->req, &in, &attr) != 0;
+    _exit(bad);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+    assert_owner(s, each[i], USER, GROUP);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      share_test(files_belong_to_guest_user),
+      share_test(one_id_alone_differs),
+      share_test(what_guest_allowed_is_not_refused),
+      share_test(nobody_makes_nothing),
+      share_test(errors_leave_no_trace),
+      share_test(existing_file_is_opened_as_guest_user),
+      share_test(set_group_id_directories),
+      share_test(ordinary_user_serves),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fake_req.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <virtiofs/log.h>
+
+char fake_log_last[256];
+unsigned fake_log_count;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void *virtiofs_req_fs(const struct virtiofs_req *req) { return req->fs; }
+
+struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
+  return req->caller;
+}
+
+bool virtiofs_name_is(const struct virtiofs_name *name, const char *text) {
+  return name->len == strlen(text) && memcmp(name->str, text, name->len) == 0;
+}
+
+static uint32_t record_size(const struct virtiofs_readdir_out *out, uint32_t len) {
+  const uint32_t head = out->plus ? 152 : 24;
+  return (head + len + 7) & ~7U;
+}
+
+bool virtiofs_readdir_fits(const struct virtiofs_readdir_out *out, uint32_t len) {
+  return out->count < FAKE_RECORDS && record_size(out, len) <= out->room;
+}
+
+static struct fake_record *take(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry) {
+  assert(entry->len >= 1 && entry->len <= 255 && memchr(entry->name, '/', entry->len) == NULL);
+  if (!virtiofs_readdir_fits(out, entry->len))
+    return NULL;
+  out->room -= record_size(out, entry->len);
+  struct fake_record *record = &out->records[out->count++];
+  *record = (struct fake_record){.len = entry->len, .type = entry->type, .ino = entry->ino, .next = entry->next};
+  memcpy(record->name, entry->name, entry->len);
+  return record;
+}
+
+bool virtiofs_readdir_add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry) {
+  assert(!out->plus);
+  return take(out, entry) != NULL;
+}
+
+bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry,
+                              const struct virtiofs_entry_out *plus) {
+  assert(out->plus);
+  struct fake_record *record = take(out, entry);
+  if (plus == NULL || plus->node == 0)
+    return record != NULL;
+  if (record == NULL) {
+    struct virtiofs_forget_in in = {.node = plus->node, .replies = 1};
+    out->ops->forget(out->req, &in);
+    return false;
+  }
+  record->node = plus->node;
+  record->attr = plus->attr;
+  return true;
+}
+
+void virtiofs_log_write(const struct virtiofs_log *log, enum virtiofs_log_level level, const char *tag,
+                        const char *format, ...) {
+  (void)level;
+  (void)tag;
+  if (log == NULL)
+    return;
+  va_list args;
+  va_start(args, format);
+  pthread_mutex_lock(&log_lock);
+  vsnprintf(fake_log_last, sizeof fake_log_last, format, args);
+  fake_log_count++;
+  pthread_mutex_unlock(&log_lock);
+  va_end(args);
+}

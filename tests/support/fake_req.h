@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** The library's side of request.h and backend.h for tests of a backend alone: no session, no guest, no reply on a
+ * wire. */
+#ifndef VIRTIOFS_TESTS_SUPPORT_FAKE_REQ_H
+#define VIRTIOFS_TESTS_SUPPORT_FAKE_REQ_H
+
+#include <virtiofs/backend.h>
+
+/** A request as a backend may see it. */
+struct virtiofs_req {
+  void *fs;
+  struct virtiofs_caller caller;
+};
+
+/** A name that a listing took. */
+struct fake_record {
+  char name[256];
+  uint32_t len, type;
+  uint64_t ino, next;
+  uint64_t node; /**< of READDIRPLUS; counts as one reply that carried it */
+  struct virtiofs_attr attr;
+};
+
+enum { FAKE_RECORDS = 4096 };
+
+/** A listing in the making. */
+struct virtiofs_readdir_out {
+  const struct virtiofs_ops *ops; /**< for forget, when a node did not fit */
+  struct virtiofs_req *req;
+  bool plus;
+  uint32_t room; /**< bytes left, as the protocol counts them */
+  uint32_t count;
+  struct fake_record records[FAKE_RECORDS];
+};
+
+/** What virtiofs_log_write() was last asked to say, and how often it was asked. */
+extern char fake_log_last[256];
+extern unsigned fake_log_count;
+
+#endif
