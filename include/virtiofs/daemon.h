@@ -35,13 +35,13 @@ struct virtiofs_daemon_config {
   const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
 
   /**
-   * After the options are parsed and before the socket is made: prepare the file system. @fs is the pointer given to
-   * virtiofs_daemon_main(). Return 0, or -errno after having said why on stderr; the program then ends with status 1.
-   * NULL: nothing to prepare.
+   * After the options are parsed and before the socket is made: prepare the file system. *@fs is the pointer given to
+   * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after having said
+   * why on stderr; the program then ends with status 1. NULL: nothing to prepare.
    */
-  int (*start)(void *fs, const struct virtiofs_log *log);
+  int (*start)(void **fs, const struct virtiofs_log *log);
 
-  /** When everything has ended. May be NULL. Not called if start failed. */
+  /** When everything has ended, with the pointer that start left. May be NULL. Not called if start failed. */
   void (*stop)(void *fs);
 
   uint64_t max_nodes;   /**< nodes that a guest may hold; 0: 1,048,576 */

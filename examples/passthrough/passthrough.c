@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
+ * cc passthrough.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <virtiofs/passthrough.h>
+#include <virtiofs/virtiofs.h>
+
+#define SECOND UINT64_C(1000000000)
+#define PROGRAM "virtiofs-passthrough"
+
+/* What the options say. */
+struct settings {
+  const char *shared_dir;
+  uint64_t valid_ns;
+};
+
+/* How long the guest may believe what it knows of names and attributes. */
+static int parse_cache(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "auto") == 0)
+    settings->valid_ns = SECOND;
+  else if (strcmp(mode, "always") == 0)
+    settings->valid_ns = 86400 * SECOND;
+  else if (strcmp(mode, "never") == 0)
+    settings->valid_ns = 0;
+  else
+    return -EINVAL;
+  return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct settings *settings = state->input;
+  switch (key) {
+  case 'd':
+    settings->shared_dir = arg;
+    return 0;
+  case 'c':
+    if (parse_cache(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --cache must be auto, always or never, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static int start(void **fs, const struct virtiofs_log *log) {
+  const struct settings *settings = *fs;
+  struct virtiofs_passthrough_config config = {
+      .size = sizeof(config),
+      .shared_dir = settings->shared_dir,
+      .entry_valid_ns = settings->valid_ns,
+      .attr_valid_ns = settings->valid_ns,
+      .log = *log,
+  };
+  struct virtiofs_passthrough *passthrough;
+  if (settings->shared_dir == NULL) {
+    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
+    return -EINVAL;
+  }
+  int rc = virtiofs_passthrough_new(&passthrough, &config);
+  if (rc != 0) {
+    (void)fprintf(stderr, PROGRAM ": cannot serve %s: %s\n", settings->shared_dir, strerror(-rc));
+    return rc;
+  }
+  *fs = passthrough;
+  return 0;
+}
+
+static void stop(void *fs) {
+  virtiofs_passthrough_free(fs);
+}
+
+int main(int argc, char **argv) {
+  static const struct argp_option options[] = {
+      {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
+      {"cache", 'c', "MODE", 0, "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
+      {0},
+  };
+  static const struct argp argp = {.options = options, .parser = parse};
+  struct settings settings = {.valid_ns = SECOND};
+  struct virtiofs_daemon_config config = {
+      .size = sizeof(config),
+      .doc = "Serve a directory of this host to virtual machines by virtio-fs.",
+      .version = PROGRAM " " VIRTIOFS_VERSION_STRING,
+      .argp = &argp,
+      .argp_input = &settings,
+      .features = (const char *const[]){"separate-options", NULL},
+      .start = start,
+      .stop = stop,
+  };
+  return virtiofs_daemon_main(argc, argv, virtiofs_passthrough_ops(), &settings, &config);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(const char *program, const char *what, const char *name, int error) {
+  (void)fprintf(stderr, "%s: %s %s: %s\n", program, what, name, strerror(error));
+  return -error;
+}
+
+/* PATH.pid is left locked for as long as we live. */
+static int take_lock(struct virtiofs_daemon_listener *listener, const char *program) {
+  int fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return fail(program, "cannot create", listener->lock_path, errno);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+    close(fd);
+    return fail(program, "another server has", listener->path, error);
+  }
+  listener->lock_fd = fd;
+  if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
+    return fail(program, "cannot write", listener->lock_path, errno);
+  return 0;
+}
+
+/* Whoever has the lock may take away a socket that nobody serves any more. Nothing else is ever removed. */
+static int remove_stale(const char *program, const char *path) {
+  struct stat st;
+  if (lstat(path, &st) != 0)
+    return errno == ENOENT ? 0 : fail(program, "cannot use", path, errno);
+  if (!S_ISSOCK(st.st_mode))
+    return fail(program, "there is something that is no socket at", path, EEXIST);
+  return unlink(path) == 0 ? 0 : fail(program, "cannot replace", path, errno);
+}
+
+static int bind_path(struct virtiofs_daemon_listener *listener, const char *program) {
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path));
+  listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (listener->fd < 0)
+    return fail(program, "cannot make a socket for", listener->path, errno);
+  mode_t before = umask(0077);
+  int rc = bind(listener->fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
+  umask(before);
+  listener->bound = rc == 0;
+  if (rc == 0 && listen(listener->fd, 1) != 0)
+    rc = errno;
+  return rc == 0 ? 0 : fail(program, "cannot listen on", listener->path, rc);
+}
+
+int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path) {
+  size_t len = strlen(path);
+  *listener = (struct virtiofs_daemon_listener){.fd = -1, .lock_fd = -1};
+  if (len == 0 || len >= sizeof(listener->path))
+    return fail(program, "cannot listen on", path, len == 0 ? ENOENT : ENAMETOOLONG);
+  memcpy(listener->path, path, len);
+  (void)snprintf(listener->lock_path, sizeof(listener->lock_path), "%s.pid", path);
+  int rc = take_lock(listener, program);
+  if (rc == 0)
+    rc = remove_stale(program, path);
+  if (rc == 0)
+    rc = bind_path(listener, program);
+  if (rc != 0)
+    virtiofs_daemon_listen_end(listener);
+  return rc;
+}
+
+static int socket_option(int fd, int option, int *value) {
+  socklen_t len = sizeof(*value);
+  return getsockopt(fd, SOL_SOCKET, option, value, &len) == 0 ? 0 : -errno;
+}
+
+int virtiofs_daemon_listen_fd(struct virtiofs_daemon_listener *listener, const char *program, int take_fd) {
+  int domain, type, listening;
+  char name[32];
+  *listener = (struct virtiofs_daemon_listener){.fd = take_fd, .lock_fd = -1};
+  (void)snprintf(name, sizeof(name), "descriptor %d", take_fd);
+  int rc = socket_option(take_fd, SO_DOMAIN, &domain);
+  if (rc == 0)
+    rc = socket_option(take_fd, SO_TYPE, &type);
+  if (rc == 0)
+    rc = socket_option(take_fd, SO_ACCEPTCONN, &listening);
+  if (rc == 0 && (domain != AF_UNIX || type != SOCK_STREAM))
+    rc = -EPROTOTYPE;
+  if (rc != 0) {
+    listener->fd = -1; /* whatever it is, it isn't ours to close */
+    return fail(program, "cannot use", name, -rc);
+  }
+  listener->connected = listening == 0;
+  (void)fcntl(take_fd, F_SETFD, FD_CLOEXEC);
+  return 0;
+}
+
+int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int stop_fd) {
+  struct pollfd fds[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = listener->fd, .events = POLLIN}};
+  for (;;) {
+    if (poll(fds, 2, -1) < 0 && errno != EINTR)
+      return -errno;
+    if (fds[0].revents != 0)
+      return -ECANCELED;
+    if (fds[1].revents == 0)
+      continue;
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+      return fd;
+    if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
+      return -errno;
+  }
+}
+
+void virtiofs_daemon_listen_end(struct virtiofs_daemon_listener *listener) {
+  if (listener->bound)
+    (void)unlink(listener->path);
+  if (listener->fd >= 0)
+    close(listener->fd);
+  if (listener->lock_fd >= 0) {
+    (void)unlink(listener->lock_path);
+    close(listener->lock_fd);
+  }
+  listener->fd = listener->lock_fd = -1;
+  listener->bound = false;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <virtiofs/daemon.h>
+
+#include "base/config.h"
+#include "daemon/capabilities.h"
+#include "daemon/listen.h"
+#include "daemon/options.h"
+#include "daemon/process.h"
+
+#define TAG "daemon"
+
+/* Front-ends, one after the other, until a signal ends it. */
+static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener,
+                     const struct virtiofs_log *log) {
+  if (listener->connected) {
+    int fd = listener->fd;
+    listener->fd = -1;
+    return virtiofs_device_serve(dev, fd);
+  }
+  for (;;) {
+    int fd = virtiofs_daemon_accept(listener, virtiofs_device_stop_fd(dev));
+    if (fd < 0)
+      return fd;
+    int rc = virtiofs_device_serve(dev, fd);
+    if (rc == -ECANCELED)
+      return rc;
+    if (rc != 0)
+      virtiofs_log_write(log, VIRTIOFS_LOG_WARN, TAG, "connection ended: %s", strerror(-rc));
+  }
+}
+
+static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener, const char *program,
+                      const struct virtiofs_log *log) {
+  struct virtiofs_daemon_signals signals;
+  int rc = virtiofs_daemon_signals_start(&signals, dev);
+  if (rc != 0) {
+    (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
+    return rc;
+  }
+  rc = serve_all(dev, listener, log);
+  virtiofs_daemon_signals_end(&signals);
+  if (rc == 0 || rc == -ECANCELED)
+    return 0;
+  (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
+  return rc;
+}
+
+static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+               const char *program, const struct virtiofs_ops *ops, void *fs) {
+  struct virtiofs_log log = {.fn = virtiofs_log_stderr, .level = options->log_level};
+  int rc = virtiofs_daemon_process_prepare(program);
+  if (rc == 0 && config->start != NULL)
+    rc = config->start(&fs, &log);
+  if (rc != 0)
+    return rc;
+  struct virtiofs_device_config device = {
+      .size = sizeof(device),
+      .ops = ops,
+      .fs = fs,
+      .tag = options->tag,
+      .request_queues = options->queues,
+      .pool_threads = options->pool_threads,
+      .max_nodes = config->max_nodes,
+      .max_handles = config->max_handles,
+      .log = log,
+  };
+  struct virtiofs_daemon_listener listener;
+  struct virtiofs_device *dev;
+  rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
+                                    : virtiofs_daemon_listen_fd(&listener, program, options->fd);
+  if (rc == 0) {
+    rc = virtiofs_device_new(&dev, &device);
+    if (rc != 0)
+      (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
+    else
+      rc = run_device(dev, &listener, program, &log);
+    virtiofs_device_free(dev);
+    virtiofs_daemon_listen_end(&listener);
+  }
+  if (config->stop != NULL)
+    config->stop(fs);
+  return rc;
+}
+
+static const char *program_name(int argc, char **argv) {
+  if (argc < 1 || argv[0] == NULL)
+    return "virtiofs";
+  const char *slash = strrchr(argv[0], '/');
+  return slash != NULL ? slash + 1 : argv[0];
+}
+
+int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs,
+                         const struct virtiofs_daemon_config *given) {
+  struct virtiofs_daemon_config config = {.size = sizeof(config)};
+  struct virtiofs_daemon_options options;
+  const char *program = program_name(argc, argv);
+  int rc = given != NULL ? virtiofs_config_copy(&config, sizeof(config), given, given->size) : 0;
+  if (rc != 0) {
+    (void)fprintf(stderr, "%s: built for another version of libvirtiofs-daemon\n", program);
+    return EXIT_FAILURE;
+  }
+  virtiofs_daemon_options_parse(&options, &config, argc, argv);
+  if (options.print_capabilities)
+    return virtiofs_daemon_print_capabilities(config.features) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run(&options, &config, program, ops, fs) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int virtiofs_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs) {
+  return virtiofs_daemon_main(argc, argv, ops, fs, NULL);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <virtiofs/device.h>
+
+#define POOL_MAX 64U
+
+/* Above the keys that a program may use. */
+enum {
+  KEY_SOCKET_PATH = 0x10000,
+  KEY_FD,
+  KEY_TAG,
+  KEY_QUEUES,
+  KEY_POOL,
+  KEY_LOG_LEVEL,
+  KEY_CAPABILITIES,
+};
+
+static const struct argp_option argp_options[] = {
+    {"socket-path", KEY_SOCKET_PATH, "PATH", 0, "Listen for a front-end on this UNIX socket", 0},
+    {"fd", KEY_FD, "N", 0, "Use this inherited descriptor, a listening or connected UNIX socket", 0},
+    {"tag", KEY_TAG, "TAG", 0, "Name for mount -t virtiofs, 1 to 36 bytes, for front-ends that ask the device", 0},
+    {"queues", KEY_QUEUES, "N", 0, "Request queues, 1 to 64 (default 1)", 0},
+    {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
+    {"print-capabilities", KEY_CAPABILITIES, NULL, 0, "Say in JSON what this program can do, and exit", 0},
+    {0},
+};
+
+/* What the parser works on. */
+struct parse {
+  struct virtiofs_daemon_options *options;
+  const struct virtiofs_daemon_config *config;
+  FILE *quiet; /* where argp's second line about --help goes: one line says it */
+};
+
+_Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
+  (void)fprintf(stderr, "%s: %s%s%s%s\n", state->name, what, value != NULL ? " '" : "", value != NULL ? value : "",
+                value != NULL ? "'" : "");
+  exit(EXIT_FAILURE);
+}
+
+static uint32_t number(const struct argp_state *state, const char *option, const char *text, uint32_t low,
+                       uint32_t high) {
+  char *end;
+  errno = 0;
+  unsigned long value = strtoul(text, &end, 10);
+  if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < low || value > high)
+    fail(state, option, text);
+  return (uint32_t)value;
+}
+
+static enum virtiofs_log_level level(const struct argp_state *state, const char *text) {
+  static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
+  for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (strcmp(text, names[i]) == 0)
+      return (enum virtiofs_log_level)(VIRTIOFS_LOG_ERROR + i);
+  fail(state, "--log-level must be error, warn, info, debug or trace, not", text);
+}
+
+static void check(const struct argp_state *state, const struct virtiofs_daemon_options *options) {
+  if (options->print_capabilities)
+    return;
+  if ((options->socket_path == NULL) == (options->fd < 0))
+    fail(state, "one of --socket-path and --fd is required", NULL);
+}
+
+static const char *tag(const struct argp_state *state, const char *text) {
+  if (text[0] == 0 || strlen(text) > VIRTIOFS_TAG_MAX || strchr(text, '\n') != NULL)
+    fail(state, "--tag must be 1 to 36 bytes without a newline, not", text);
+  return text;
+}
+
+static void init(struct argp_state *state, struct parse *parse) {
+  state->child_inputs[0] = parse->config->argp_input;
+  parse->quiet = fopen("/dev/null", "w");
+  if (parse->quiet != NULL)
+    state->err_stream = parse->quiet;
+}
+
+static error_t parse_one(int key, char *arg, struct argp_state *state) {
+  struct parse *parse = state->input;
+  struct virtiofs_daemon_options *options = parse->options;
+  switch (key) {
+  case ARGP_KEY_INIT:
+    init(state, parse);
+    return 0;
+  case KEY_SOCKET_PATH:
+    options->socket_path = arg;
+    return 0;
+  case KEY_FD:
+    options->fd = (int)number(state, "--fd must be a descriptor, not", arg, 0, INT32_MAX);
+    return 0;
+  case KEY_TAG:
+    options->tag = tag(state, arg);
+    return 0;
+  case KEY_QUEUES:
+    options->queues = number(state, "--queues must be 1 to 64, not", arg, 1, VIRTIOFS_REQUEST_QUEUES_MAX);
+    return 0;
+  case KEY_POOL:
+    options->pool_threads = number(state, "--thread-pool-size must be 0 to 64, not", arg, 0, POOL_MAX);
+    return 0;
+  case KEY_LOG_LEVEL:
+    options->log_level = level(state, arg);
+    return 0;
+  case KEY_CAPABILITIES:
+    options->print_capabilities = true;
+    return 0;
+  case ARGP_KEY_ARG:
+    fail(state, "unexpected argument", arg);
+  case ARGP_KEY_END:
+    check(state, options);
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static void print_version(FILE *stream, struct argp_state *state) {
+  const struct parse *parse = state->input;
+  const char *version = parse->config->version;
+  if (version != NULL)
+    (void)fprintf(stream, "%s\n", version);
+  else
+    (void)fprintf(stream, "%s (libvirtiofs %s)\n", state->name, virtiofs_version_string());
+}
+
+void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
+                                   const struct virtiofs_daemon_config *config, int argc, char **argv) {
+  struct argp_child children[2] = {{.argp = config->argp}};
+  struct argp argp = {.options = argp_options,
+                      .parser = parse_one,
+                      .doc = config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
+                      .children = config->argp != NULL ? children : NULL};
+  struct parse parse = {.options = options, .config = config};
+  *options = (struct virtiofs_daemon_options){.fd = -1, .queues = 1, .log_level = VIRTIOFS_LOG_INFO};
+  argp_program_version_hook = print_version;
+  argp_err_exit_status = EXIT_FAILURE;
+  error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);
+  if (parse.quiet != NULL)
+    (void)fclose(parse.quiet);
+  if (rc != 0)
+    exit(EXIT_FAILURE);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** The command line that every server has. */
+#ifndef VIRTIOFS_LIB_DAEMON_OPTIONS_H
+#define VIRTIOFS_LIB_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <virtiofs/daemon.h>
+
+struct virtiofs_daemon_options {
+  const char *socket_path; /* NULL: @fd is used */
+  int fd;                  /* -1: @socket_path is used */
+  const char *tag;         /* NULL: none */
+  uint32_t queues, pool_threads;
+  enum virtiofs_log_level log_level;
+  bool print_capabilities;
+};
+
+/* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is wrong. */
+void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
+                                   const struct virtiofs_daemon_config *config, int argc, char **argv);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/process.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int virtiofs_daemon_process_prepare(const char *program) {
+  struct rlimit files;
+  /* The guest has applied its own. */
+  umask(0);
+  /* Groups of the server's must not count for what it does in a guest's name. */
+  if (geteuid() == 0 && setgroups(0, NULL) != 0 && errno != EPERM) {
+    int error = errno;
+    (void)fprintf(stderr, "%s: cannot drop supplementary groups: %s\n", program, strerror(error));
+    return -error;
+  }
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
+  (void)signal(SIGPIPE, SIG_IGN);
+  return 0;
+}
+
+static void ending(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGHUP);
+}
+
+static void *wait_for_one(void *arg) {
+  struct virtiofs_daemon_signals *signals = arg;
+  sigset_t set;
+  int got;
+  ending(&set);
+  while (sigwait(&set, &got) != 0)
+    continue;
+  virtiofs_device_stop(signals->dev);
+  return NULL;
+}
+
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev) {
+  sigset_t set;
+  ending(&set);
+  signals->dev = dev;
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
+}
+
+void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals) {
+  (void)pthread_kill(signals->thread, SIGTERM);
+  pthread_join(signals->thread, NULL);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device/device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/config.h"
+
+#define MAX_WRITE (1U << 20)
+#define MIN_WRITE 4096U
+#define DEFAULT_NODES (UINT64_C(1) << 20)
+#define DEFAULT_HANDLES (UINT64_C(1) << 16)
+#define DEFAULT_DRAIN_MS 5000U
+
+static void wants_reclaim(void *ctx) {
+  struct virtiofs_device *dev = ctx;
+  virtiofs_reaper_wake(&dev->reaper);
+}
+
+/* A request that was answered in the backend's place is over at last. */
+static void late(void *ctx, struct virtiofs_req *req) {
+  struct virtiofs_device *dev = ctx;
+  virtiofs_slots_unref(virtiofs_slot_of_req(req)->slots);
+  pthread_mutex_lock(&dev->late.lock);
+  dev->late.count--;
+  pthread_cond_broadcast(&dev->late.changed);
+  pthread_mutex_unlock(&dev->late.lock);
+}
+
+/* Fills in defaults and checks ranges. */
+static int complete_config(struct virtiofs_device_config *config) {
+  if (config->request_queues == 0)
+    config->request_queues = 1;
+  if (config->max_write == 0)
+    config->max_write = MAX_WRITE;
+  if (config->drain_ms == 0)
+    config->drain_ms = DEFAULT_DRAIN_MS;
+  if (config->max_nodes == 0)
+    config->max_nodes = DEFAULT_NODES;
+  if (config->max_handles == 0)
+    config->max_handles = DEFAULT_HANDLES;
+  if (config->ops == NULL || config->request_queues > VIRTIOFS_REQUEST_QUEUES_MAX ||
+      config->pool_threads > VIRTIOFS_POOL_MAX || config->max_write < MIN_WRITE || config->max_write > MAX_WRITE ||
+      config->max_nodes > VIRTIOFS_IDS_MAX || config->max_handles > VIRTIOFS_IDS_MAX)
+    return -EINVAL;
+  return 0;
+}
+
+static int make_session(struct virtiofs_device *dev, const struct virtiofs_device_config *config) {
+  struct virtiofs_session_config session = {
+      .ops = config->ops,
+      .fs = config->fs,
+      .lanes = dev->vrings,
+      .max_write = config->max_write,
+      .max_nodes = config->max_nodes,
+      .max_handles = config->max_handles,
+      .log = config->log,
+      .wants_reclaim = wants_reclaim,
+      .late = late,
+      .ctx = dev,
+  };
+  return virtiofs_session_new(&dev->session, &session);
+}
+
+static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device_config *config) {
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    dev->queues[i].wake_fd = -1;
+  for (uint32_t i = 0; i < dev->vrings; i++) {
+    struct virtiofs_queue *queue = &dev->queues[i];
+    queue->session = dev->session;
+    queue->pool = config->pool_threads != 0 ? &dev->pool : NULL;
+    queue->log = &dev->log;
+    queue->late = &dev->late;
+    queue->index = i;
+    queue->drain_ms = config->drain_ms;
+    (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i);
+    int rc = virtiofs_queue_init(queue);
+    if (rc != 0)
+      return rc;
+  }
+  return 0;
+}
+
+int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_device_config *given) {
+  struct virtiofs_device_config config;
+  *out = NULL;
+  int rc = virtiofs_config_copy(&config, sizeof(config), given, given != NULL ? given->size : 0);
+  if (rc == 0)
+    rc = complete_config(&config);
+  if (rc != 0)
+    return rc;
+  struct virtiofs_device *dev = calloc(1, sizeof(*dev));
+  if (dev == NULL)
+    return -ENOMEM;
+  dev->log = config.log;
+  dev->has_tag = config.tag != NULL;
+  dev->pool_threads = config.pool_threads;
+  dev->vrings = 1 + config.request_queues;
+  pthread_mutex_init(&dev->late.lock, NULL);
+  pthread_cond_init(&dev->late.changed, NULL);
+  dev->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  rc = dev->stop_fd >= 0 ? 0 : -errno;
+  if (rc == 0)
+    rc = virtiofs_config_space_init(&dev->config, config.tag, config.request_queues);
+  if (rc == 0)
+    rc = make_session(dev, &config);
+  virtiofs_reaper_init(&dev->reaper, dev->session);
+  if (rc == 0)
+    rc = make_queues(dev, &config);
+  if (rc != 0) {
+    virtiofs_device_free(dev);
+    return rc;
+  }
+  *out = dev;
+  return 0;
+}
+
+void virtiofs_device_stop(struct virtiofs_device *dev) {
+  int before = errno;
+  uint64_t one = 1;
+  atomic_store(&dev->stopped, true);
+  ssize_t written = write(dev->stop_fd, &one, sizeof(one));
+  (void)written;
+  errno = before;
+}
+
+bool virtiofs_device_stopped(const struct virtiofs_device *dev) {
+  return atomic_load(&dev->stopped);
+}
+
+int virtiofs_device_stop_fd(const struct virtiofs_device *dev) {
+  return dev->stop_fd;
+}
+
+void virtiofs_device_free(struct virtiofs_device *dev) {
+  if (dev == NULL)
+    return;
+  pthread_mutex_lock(&dev->late.lock);
+  while (dev->late.count != 0)
+    pthread_cond_wait(&dev->late.changed, &dev->late.lock);
+  pthread_mutex_unlock(&dev->late.lock);
+  virtiofs_pool_stop(&dev->pool);
+  virtiofs_session_free(dev->session);
+  virtiofs_reaper_fini(&dev->reaper);
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    virtiofs_queue_fini(&dev->queues[i]);
+  if (dev->stop_fd >= 0)
+    close(dev->stop_fd);
+  pthread_cond_destroy(&dev->late.changed);
+  pthread_mutex_destroy(&dev->late.lock);
+  free(dev);
+}

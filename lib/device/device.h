@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** The device: its queues, its session, and the front-end that it serves. */
+#ifndef VIRTIOFS_LIB_DEVICE_DEVICE_H
+#define VIRTIOFS_LIB_DEVICE_DEVICE_H
+
+#include <virtiofs/device.h>
+
+#include "device/config.h"
+#include "device/queue.h"
+#include "device/reaper.h"
+
+#define VIRTIOFS_VRINGS_MAX (1U + VIRTIOFS_REQUEST_QUEUES_MAX)
+
+struct virtiofs_device {
+  struct virtiofs_log log;
+  struct virtiofs_session *session;
+  struct virtiofs_reaper reaper;
+  struct virtiofs_pool pool;
+  struct virtiofs_late late;
+  struct virtiofs_config_space config;
+  bool has_tag;
+  uint32_t pool_threads;
+  uint32_t vrings; /* the high-priority queue and the request queues */
+  int stop_fd;
+  atomic_bool stopped;
+
+  /* the control thread's, while a front-end is served */
+  struct virtiofs_memory *map;
+  uint64_t features; /* accepted by the driver */
+
+  struct virtiofs_queue queues[VIRTIOFS_VRINGS_MAX];
+};
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * One virtqueue of the device: a ring, the requests that are in flight on it, and the worker that alone touches both.
+ *
+ * The control thread starts and stops it and leaves notes for the worker in the inbox. Whoever completes a request leaves it on
+ * the answered list; the worker publishes it.
+ */
+#ifndef VIRTIOFS_LIB_DEVICE_QUEUE_H
+#define VIRTIOFS_LIB_DEVICE_QUEUE_H
+
+#include <pthread.h>
+
+#include <virtiofs/virtq.h>
+
+#include "device/pool.h"
+#include "device/slots.h"
+
+#define VIRTIOFS_QUEUE_MAX_SIZE 1024U
+
+/* How many requests were answered in the backend's place and are still held by it. */
+struct virtiofs_late {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  uint32_t count;
+};
+
+/* What a queue needs to run. */
+struct virtiofs_queue_setup {
+  uint32_t num;
+  uint16_t base;
+  uint64_t features;
+  uint64_t desc, avail, used; /* the front-end's addresses */
+  int kick_fd, call_fd, err_fd; /* borrowed; -1: none */
+  struct virtiofs_memory *map;  /* borrowed */
+};
+
+/* Notes from the control thread. */
+struct virtiofs_queue_inbox {
+  struct virtiofs_hold *hold; /* new memory */
+  int call_fd, err_fd;        /* new descriptors */
+  bool has_fds;
+};
+
+struct virtiofs_queue {
+  /* set once */
+  struct virtiofs_session *session;
+  struct virtiofs_pool *pool; /* NULL: none */
+  const struct virtiofs_log *log;
+  struct virtiofs_late *late;
+  uint32_t index;
+  uint32_t drain_ms;
+  char tag[8];
+
+  /* the control thread's */
+  bool running;
+  pthread_t thread;
+
+  /* shared */
+  pthread_mutex_t lock; /* for @inbox and @exited */
+  pthread_cond_t changed;
+  struct virtiofs_queue_inbox inbox;
+  bool exited;
+  atomic_bool has_mail;
+  atomic_bool stop;
+  atomic_bool sleeping;
+  _Atomic(struct virtiofs_slot *) answered;
+  int wake_fd;
+
+  /* the worker's while it runs */
+  struct virtiofs_virtq *vq;
+  struct virtiofs_slots *slots;
+  struct virtiofs_hold *hold;
+  uint64_t features, desc, avail, used;
+  uint32_t num, in_flight;
+  int kick_fd, call_fd, err_fd;
+  bool broken; /* the driver broke the ring: nothing is taken any more */
+  bool lost;   /* the ring is not in memory any more: it must not be touched */
+};
+
+/* 0 or -errno. */
+int virtiofs_queue_init(struct virtiofs_queue *queue);
+void virtiofs_queue_fini(struct virtiofs_queue *queue);
+
+/* Starts the worker. 0; -EPROTO if the ring isn't in memory or its size isn't right; -errno. The control thread. */
+int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_queue_setup *setup);
+
+/**
+ * Stops the worker when nothing is in flight. What is pending is cancelled first, and after the deadline abandoned. Gives the
+ * index of the next buffer. The control thread.
+ */
+uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue);
+
+/* New memory or descriptors for a running queue. 0 or -errno. The control thread. */
+int virtiofs_queue_memory(struct virtiofs_queue *queue, struct virtiofs_memory *map);
+int virtiofs_queue_fds(struct virtiofs_queue *queue, int call_fd, int err_fd);
+
+/* A request is answered: completion of the message. Any thread. */
+void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used);
+
+/* ---- worker.c ---- */
+
+void *virtiofs_queue_work(void *arg);
+
+/* Looks up the ring's parts in the memory at hand. 0 or -EPROTO. */
+int virtiofs_queue_map(struct virtiofs_queue *queue);
+
+/* Drops a hold that the queue has left and no request uses. */
+void virtiofs_hold_drop(struct virtiofs_hold *hold);
+
+#endif

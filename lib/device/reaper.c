@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device/reaper.h"
+
+#include "device/thread.h"
+
+static void *work(void *arg) {
+  struct virtiofs_reaper *reaper = arg;
+  while (!atomic_load(&reaper->stop)) {
+    while (sem_wait(&reaper->wanted) != 0)
+      continue;
+    virtiofs_session_reclaim(reaper->session);
+  }
+  return NULL;
+}
+
+void virtiofs_reaper_init(struct virtiofs_reaper *reaper, struct virtiofs_session *session) {
+  reaper->session = session;
+  sem_init(&reaper->wanted, 0, 0);
+}
+
+void virtiofs_reaper_fini(struct virtiofs_reaper *reaper) {
+  sem_destroy(&reaper->wanted);
+}
+
+int virtiofs_reaper_start(struct virtiofs_reaper *reaper) {
+  atomic_store(&reaper->stop, false);
+  return virtiofs_thread_start(&reaper->thread, "vfs-reaper", work, reaper);
+}
+
+void virtiofs_reaper_stop(struct virtiofs_reaper *reaper) {
+  atomic_store(&reaper->stop, true);
+  sem_post(&reaper->wanted);
+  pthread_join(reaper->thread, NULL);
+}
+
+void virtiofs_reaper_wake(struct virtiofs_reaper *reaper) {
+  sem_post(&reaper->wanted);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The worker of one queue: takes requests from the ring, hands them to the session, publishes what is answered. */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "device/queue.h"
+
+/* Rings without a kick descriptor are looked at this often. */
+#define POLL_NS 50000L
+
+int virtiofs_queue_map(struct virtiofs_queue *queue) {
+  const struct virtiofs_memory *map = queue->hold->map;
+  uint32_t num = queue->num;
+  void *desc = virtiofs_memory_uva(map, queue->desc, virtiofs_virtq_desc_bytes(num));
+  void *avail = virtiofs_memory_uva(map, queue->avail, virtiofs_virtq_avail_bytes(num));
+  void *used = virtiofs_memory_uva(map, queue->used, virtiofs_virtq_used_bytes(num));
+  if (desc == NULL || avail == NULL || used == NULL)
+    return -EPROTO;
+  return virtiofs_virtq_map(queue->vq, desc, avail, used);
+}
+
+/* Eventfds and pipes alike: what is in it has no meaning. False if it will never be readable again. */
+static bool drain_fd(int fd) {
+  uint64_t value;
+  ssize_t n = read(fd, &value, sizeof(value));
+  return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void signal_fd(int fd) {
+  uint64_t one = 1;
+  if (fd < 0)
+    return;
+  ssize_t written = write(fd, &one, sizeof(one));
+  (void)written; /* nobody may be listening any more */
+}
+
+static void break_queue(struct virtiofs_queue *queue, const char *why) {
+  if (queue->broken)
+    return;
+  queue->broken = true;
+  virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
+  signal_fd(queue->err_fd);
+}
+
+static void read_mail(struct virtiofs_queue *queue) {
+  if (!atomic_exchange(&queue->has_mail, false))
+    return;
+  pthread_mutex_lock(&queue->lock);
+  struct virtiofs_queue_inbox mail = queue->inbox;
+  queue->inbox = (struct virtiofs_queue_inbox){0};
+  pthread_mutex_unlock(&queue->lock);
+  if (mail.hold != NULL) {
+    if (queue->hold->users == 0)
+      virtiofs_hold_drop(queue->hold);
+    queue->hold = mail.hold;
+    queue->lost = virtiofs_queue_map(queue) != 0;
+    if (queue->lost)
+      break_queue(queue, "it is outside of guest memory");
+  }
+  if (mail.has_fds) {
+    if (queue->call_fd >= 0)
+      close(queue->call_fd);
+    if (queue->err_fd >= 0)
+      close(queue->err_fd);
+    queue->call_fd = mail.call_fd;
+    queue->err_fd = mail.err_fd;
+    /* What was signalled to the old one may not have been seen. */
+    signal_fd(queue->call_fd);
+  }
+}
+
+/* Gives answered requests back to the driver. True if there were any. */
+static bool publish(struct virtiofs_queue *queue) {
+  struct virtiofs_slot *slot = atomic_exchange(&queue->answered, NULL);
+  if (slot == NULL)
+    return false;
+  while (slot != NULL) {
+    struct virtiofs_slot *next = slot->next;
+    struct virtiofs_hold *hold = slot->hold;
+    if (!queue->lost)
+      virtiofs_virtq_put(queue->vq, slot->head, (uint32_t)slot->used);
+    if (--hold->users == 0 && hold != queue->hold)
+      virtiofs_hold_drop(hold);
+    /* The storage of an abandoned one is the backend's until it completes. */
+    if (!slot->abandoned)
+      virtiofs_slots_give(queue->slots, slot);
+    queue->in_flight--;
+    slot = next;
+  }
+  if (!queue->lost && virtiofs_virtq_publish(queue->vq))
+    signal_fd(queue->call_fd);
+  return true;
+}
+
+static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, struct virtiofs_virtq_chain *chain) {
+  slot->queue = queue;
+  slot->hold = queue->hold;
+  slot->head = chain->head;
+  slot->abandoned = false;
+  queue->hold->users++;
+  queue->in_flight++;
+  virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
+  bool defer = queue->pool != NULL && (queue->in_flight > 1 || virtiofs_virtq_pending(queue->vq));
+  if (virtiofs_session_submit(queue->session, queue->index, &slot->req, &slot->msg, defer) == VIRTIOFS_SUBMIT_DEFER)
+    virtiofs_pool_run(queue->pool, slot);
+}
+
+/* Takes one request. False if there is none, or no room for one. */
+static bool take(struct virtiofs_queue *queue) {
+  struct virtiofs_slot *slot = virtiofs_slots_take(queue->slots);
+  if (slot == NULL)
+    return false;
+  struct virtiofs_virtq_chain chain = {.iov = virtiofs_slot_segments(slot), .capacity = queue->slots->segments};
+  int rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
+  if (rc < 0 && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS && atomic_load(&queue->has_mail)) {
+    /* The guest may use memory that was added a moment ago. */
+    read_mail(queue);
+    virtiofs_virtq_mend(queue->vq);
+    if (!queue->broken)
+      rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
+  }
+  if (rc < 0)
+    break_queue(queue, virtiofs_virtq_fault_name(virtiofs_virtq_fault(queue->vq)));
+  if (rc <= 0) {
+    virtiofs_slots_give(queue->slots, slot);
+    return false;
+  }
+  submit(queue, slot, &chain);
+  return true;
+}
+
+/* Sleeps until there is something to do; @kicks: also when the driver says so. */
+static void sleep_on(struct virtiofs_queue *queue, bool kicks) {
+  struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN}, {.fd = kicks ? queue->kick_fd : -1, .events = POLLIN}};
+  struct timespec often = {.tv_nsec = POLL_NS};
+  atomic_store(&queue->sleeping, true);
+  bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);
+  if (!busy)
+    (void)ppoll(fds, 2, kicks && queue->kick_fd < 0 ? &often : NULL, NULL);
+  atomic_store(&queue->sleeping, false);
+  if ((fds[0].revents & POLLIN) != 0)
+    (void)drain_fd(queue->wake_fd);
+  if (fds[1].revents != 0 && !drain_fd(queue->kick_fd)) {
+    close(queue->kick_fd);
+    queue->kick_fd = -1;
+    break_queue(queue, "the kick descriptor is at its end");
+  }
+}
+
+static void announce_exit(struct virtiofs_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  queue->exited = true;
+  pthread_cond_broadcast(&queue->changed);
+  pthread_mutex_unlock(&queue->lock);
+}
+
+/* May the ring be looked at? */
+static bool takes(const struct virtiofs_queue *queue, bool stop) {
+  return !stop && !queue->broken;
+}
+
+void *virtiofs_queue_work(void *arg) {
+  struct virtiofs_queue *queue = arg;
+  for (;;) {
+    bool stop = atomic_load(&queue->stop);
+    read_mail(queue);
+    bool busy = takes(queue, stop) && take(queue);
+    busy |= publish(queue);
+    if (stop) {
+      virtiofs_session_cancel(queue->session, queue->index);
+      if (queue->in_flight == 0)
+        break;
+    }
+    if (busy)
+      continue;
+    bool kicks = takes(queue, stop);
+    if (kicks && virtiofs_virtq_want_kick(queue->vq))
+      continue;
+    sleep_on(queue, kicks);
+    if (kicks)
+      virtiofs_virtq_no_kick(queue->vq);
+  }
+  announce_exit(queue);
+  return NULL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Listings: records go straight into guest memory, whole ones only. */
+#include <errno.h>
+
+#include "session/req.h"
+
+bool virtiofs_readdir_fits(const struct virtiofs_readdir_out *out, uint32_t len) {
+  uint32_t size = virtiofs_fuse_dirent_size(&out->req->session->proto, len, out->plus);
+  return !out->full && size <= out->room.size - out->used;
+}
+
+/* False if there was no room. @added: is it in the listing? */
+static bool add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry,
+                const struct virtiofs_entry_out *plus, bool *added) {
+  *added = false;
+  if (out->full)
+    return false;
+  ssize_t size =
+      virtiofs_fuse_dirent_encode(&out->req->session->proto, &out->room, out->used, entry, out->plus ? plus : NULL);
+  if (size == 0)
+    out->full = true;
+  if (size > 0) {
+    out->used += (size_t)size;
+    *added = true;
+  }
+  return size != 0;
+}
+
+bool virtiofs_readdir_add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry) {
+  static const struct virtiofs_entry_out nothing;
+  bool added;
+  return add(out, entry, &nothing, &added);
+}
+
+static bool is_dots(const struct virtiofs_dirent *entry) {
+  return entry->name[0] == '.' && (entry->len == 1 || (entry->len == 2 && entry->name[1] == '.'));
+}
+
+bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry,
+                              const struct virtiofs_entry_out *plus) {
+  struct virtiofs_session *session = out->req->session;
+  uint64_t value = plus != NULL ? plus->node : 0;
+  if (value == 0)
+    return virtiofs_readdir_add(out, entry);
+  if (!out->plus || is_dots(entry) || !virtiofs_readdir_fits(out, entry->len)) {
+    virtiofs_reclaim_node(session, value);
+    return virtiofs_readdir_add(out, entry);
+  }
+  struct virtiofs_entry_out known = *plus;
+  if (virtiofs_idtable_hold(&session->nodes, value, &known.node) != 0) {
+    virtiofs_reclaim_node(session, value);
+    return virtiofs_readdir_add(out, entry);
+  }
+  bool added;
+  bool room = add(out, entry, &known, &added);
+  if (!added) {
+    (void)virtiofs_idtable_forget(&session->nodes, known.node, 1);
+    virtiofs_reclaim_wake(session);
+  }
+  return room;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a decoded request to the backend's operation: a table with a line for each opcode. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "session/req.h"
+
+/* Each operation has one shape, so each caller is the same line. */
+#define CALL_WITH_OUT(op, in_field, out_field)                                                                         \
+  static int call_##op(struct virtiofs_req *req) {                                                                     \
+    if (req->session->ops.op == NULL)                                                                                  \
+      return -ENOSYS;                                                                                                  \
+    return req->session->ops.op(req, &req->fuse.in.in_field, &req->out.out_field);                                     \
+  }
+
+#define CALL(op, in_field)                                                                                             \
+  static int call_##op(struct virtiofs_req *req) {                                                                     \
+    if (req->session->ops.op == NULL)                                                                                  \
+      return -ENOSYS;                                                                                                  \
+    return req->session->ops.op(req, &req->fuse.in.in_field);                                                          \
+  }
+
+CALL_WITH_OUT(lookup, lookup, entry)
+CALL_WITH_OUT(getattr, getattr, attr)
+CALL_WITH_OUT(setattr, setattr, attr)
+CALL_WITH_OUT(readlink, readlink, readlink)
+CALL_WITH_OUT(symlink, symlink, entry)
+CALL_WITH_OUT(mknod, mknod, entry)
+CALL_WITH_OUT(mkdir, mkdir, entry)
+CALL_WITH_OUT(link, link, entry)
+CALL_WITH_OUT(open, open, open)
+CALL_WITH_OUT(opendir, opendir, open)
+CALL_WITH_OUT(create, create, create)
+CALL_WITH_OUT(read, read, read)
+CALL_WITH_OUT(write, write, write)
+CALL_WITH_OUT(statfs, statfs, statfs)
+CALL_WITH_OUT(lseek, lseek, lseek)
+CALL(unlink, unlink)
+CALL(rmdir, rmdir)
+CALL(rename, rename)
+CALL(flush, flush)
+CALL(fsync, fsync)
+CALL(fsyncdir, fsync)
+CALL(fallocate, fallocate)
+
+static int call_readdir(struct virtiofs_req *req) {
+  if (req->session->ops.readdir == NULL)
+    return -ENOSYS;
+  return req->session->ops.readdir(req, &req->fuse.in.readdir, &req->dir);
+}
+
+static int call_readdirplus(struct virtiofs_req *req) {
+  if (req->session->ops.readdirplus == NULL)
+    return -ENOSYS;
+  return req->session->ops.readdirplus(req, &req->fuse.in.readdir, &req->dir);
+}
+
+static int call_release(struct virtiofs_req *req) {
+  return virtiofs_reclaim_release(req, VIRTIOFS_HANDLE_FILE);
+}
+
+static int call_releasedir(struct virtiofs_req *req) {
+  return virtiofs_reclaim_release(req, VIRTIOFS_HANDLE_DIR);
+}
+
+static int call_forget(struct virtiofs_req *req) {
+  virtiofs_reclaim_forget(req);
+  return 0;
+}
+
+enum {
+  NEW_NODE = 1,    /* a success needs a node that is not known yet */
+  NEW_HANDLE = 2,  /* a success needs a handle */
+  MAYBE_HANDLE = 4, /* has_handle says whether there is one */
+  NO_NODE = 8,     /* the request is about no node, or looks after it itself */
+};
+
+struct operation {
+  int (*call)(struct virtiofs_req *req);
+  uint8_t other;  /* offset of a second nodeid in the arguments; 0: none */
+  uint8_t handle; /* offset of a handle; 0: none */
+  uint8_t kind;   /* of the handle */
+  uint8_t flags;
+};
+
+#define OTHER(in, field) .other = offsetof(struct virtiofs_##in##_in, field)
+#define FILE_OF(in) .handle = offsetof(struct virtiofs_##in##_in, handle), .kind = VIRTIOFS_HANDLE_FILE
+#define DIR_OF(in) .handle = offsetof(struct virtiofs_##in##_in, handle), .kind = VIRTIOFS_HANDLE_DIR
+
+static const struct operation operations[] = {
+    [VIRTIOFS_FUSE_LOOKUP] = {call_lookup},
+    [VIRTIOFS_FUSE_FORGET] = {call_forget, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_GETATTR] = {call_getattr, FILE_OF(getattr), .flags = MAYBE_HANDLE},
+    [VIRTIOFS_FUSE_SETATTR] = {call_setattr, FILE_OF(setattr), .flags = MAYBE_HANDLE},
+    [VIRTIOFS_FUSE_READLINK] = {call_readlink},
+    [VIRTIOFS_FUSE_SYMLINK] = {call_symlink, .flags = NEW_NODE},
+    [VIRTIOFS_FUSE_MKNOD] = {call_mknod, .flags = NEW_NODE},
+    [VIRTIOFS_FUSE_MKDIR] = {call_mkdir, .flags = NEW_NODE},
+    [VIRTIOFS_FUSE_UNLINK] = {call_unlink},
+    [VIRTIOFS_FUSE_RMDIR] = {call_rmdir},
+    [VIRTIOFS_FUSE_RENAME] = {call_rename, OTHER(rename, new_parent)},
+    [VIRTIOFS_FUSE_LINK] = {call_link, OTHER(link, node)},
+    [VIRTIOFS_FUSE_OPEN] = {call_open, .flags = NEW_HANDLE},
+    [VIRTIOFS_FUSE_READ] = {call_read, FILE_OF(read)},
+    [VIRTIOFS_FUSE_WRITE] = {call_write, FILE_OF(write)},
+    [VIRTIOFS_FUSE_STATFS] = {call_statfs},
+    [VIRTIOFS_FUSE_RELEASE] = {call_release, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_FSYNC] = {call_fsync, FILE_OF(fsync)},
+    [VIRTIOFS_FUSE_FLUSH] = {call_flush, FILE_OF(flush)},
+    [VIRTIOFS_FUSE_OPENDIR] = {call_opendir, .flags = NEW_HANDLE},
+    [VIRTIOFS_FUSE_READDIR] = {call_readdir, DIR_OF(readdir)},
+    [VIRTIOFS_FUSE_RELEASEDIR] = {call_releasedir, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_FSYNCDIR] = {call_fsyncdir, DIR_OF(fsync)},
+    [VIRTIOFS_FUSE_CREATE] = {call_create, .flags = NEW_NODE | NEW_HANDLE},
+    [VIRTIOFS_FUSE_BATCH_FORGET] = {call_forget, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_FALLOCATE] = {call_fallocate, FILE_OF(fallocate)},
+    [VIRTIOFS_FUSE_READDIRPLUS] = {call_readdirplus, DIR_OF(readdir)},
+    [VIRTIOFS_FUSE_RENAME2] = {call_rename, OTHER(rename, new_parent)},
+    [VIRTIOFS_FUSE_LSEEK] = {call_lseek, FILE_OF(lseek)},
+};
+
+/* The 64-bit field of the arguments that begins at @offset. */
+static uint64_t *field(struct virtiofs_req *req, uint8_t offset) {
+  return (uint64_t *)(void *)((unsigned char *)&req->fuse.in + offset);
+}
+
+static int find_node(struct virtiofs_req *req, uint64_t *id, uint32_t index) {
+  struct virtiofs_session *session = req->session;
+  struct virtiofs_idslot *slot =
+      virtiofs_idtable_get(&session->nodes, *id, &session->hazards.lanes[req->lane], index);
+  if (slot == NULL)
+    return -ESTALE;
+  req->slots[index] = slot;
+  *id = slot->value;
+  return 0;
+}
+
+/* Without an open operation the guest opens by itself and all its handles are 0. */
+static bool opens_itself(const struct virtiofs_session *session, uint32_t kind) {
+  return kind == VIRTIOFS_HANDLE_FILE ? session->ops.open == NULL : session->ops.opendir == NULL;
+}
+
+static int find_handle(struct virtiofs_req *req, uint64_t *id, uint32_t kind) {
+  struct virtiofs_session *session = req->session;
+  if (*id == 0 && opens_itself(session, kind))
+    return 0;
+  struct virtiofs_idslot *slot =
+      virtiofs_idtable_get(&session->handles, *id, &session->hazards.lanes[req->lane], VIRTIOFS_SLOT_HANDLE);
+  if (slot == NULL || slot->owner != req->fuse.header.nodeid)
+    return -EBADF;
+  /* GETATTR and SETATTR may come with either kind. */
+  if (slot->kind != kind && req->fuse.header.opcode != VIRTIOFS_FUSE_GETATTR)
+    return -EBADF;
+  req->slots[VIRTIOFS_SLOT_HANDLE] = slot;
+  *id = slot->value;
+  return 0;
+}
+
+/* A directory's handle is of no use to GETATTR's backend, which takes it for a file's. */
+static int find_maybe_handle(struct virtiofs_req *req, const struct operation *op) {
+  bool *has = req->fuse.header.opcode == VIRTIOFS_FUSE_GETATTR ? &req->fuse.in.getattr.has_handle
+                                                               : &req->fuse.in.setattr.has_handle;
+  if (!*has)
+    return 0;
+  uint64_t *id = field(req, op->handle);
+  bool itself = *id == 0 && opens_itself(req->session, VIRTIOFS_HANDLE_FILE);
+  int rc = find_handle(req, id, op->kind);
+  struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
+  if (itself || (rc == 0 && slot->kind != VIRTIOFS_HANDLE_FILE)) {
+    *has = false;
+    *id = 0;
+  }
+  return rc;
+}
+
+/* Leaves in @data the reply's room behind the header, at most @size bytes. */
+static void cut(struct virtiofs_req *req, uint32_t size, struct virtiofs_data *data) {
+  struct virtiofs_message *msg = req->msg;
+  struct virtiofs_cursor cur;
+  struct iovec *first;
+  virtiofs_cursor_init(&cur, msg->out, msg->out_count, msg->out_len);
+  (void)virtiofs_cursor_skip(&cur, VIRTIOFS_FUSE_OUT_HEADER);
+  size_t len = size < cur.left ? size : cur.left;
+  if (len == 0) {
+    *data = (struct virtiofs_data){0};
+    return;
+  }
+  if (cur.at < cur.iov->iov_len) {
+    req->cut = msg->out + (cur.iov - msg->out);
+    req->uncut = *req->cut;
+  }
+  data->count = virtiofs_cursor_cut(&cur, msg->out, len, &first);
+  data->iov = first;
+  data->size = len;
+}
+
+static void prepare_data(struct virtiofs_req *req) {
+  union virtiofs_fuse_in *in = &req->fuse.in;
+  switch (req->fuse.header.opcode) {
+  case VIRTIOFS_FUSE_READ:
+    cut(req, in->read.size, &in->read.data);
+    in->read.size = (uint32_t)in->read.data.size;
+    req->holds_data = true;
+    break;
+  case VIRTIOFS_FUSE_WRITE:
+    req->holds_data = true;
+    break;
+  case VIRTIOFS_FUSE_READDIR:
+  case VIRTIOFS_FUSE_READDIRPLUS:
+    req->dir = (struct virtiofs_readdir_out){.req = req};
+    req->dir.plus = req->fuse.header.opcode == VIRTIOFS_FUSE_READDIRPLUS;
+    cut(req, in->readdir.size, &req->dir.room);
+    in->readdir.size = (uint32_t)req->dir.room.size;
+    req->holds_data = true;
+    break;
+  case VIRTIOFS_FUSE_READLINK:
+    /* The names' storage is free: the request has none. */
+    req->out.readlink.target = req->fuse.storage;
+    break;
+  default:
+    break;
+  }
+}
+
+static bool blocks(const struct virtiofs_session *session, uint32_t opcode) {
+  if (opcode == VIRTIOFS_FUSE_RENAME2)
+    opcode = VIRTIOFS_FUSE_RENAME;
+  return (session->ops.blocking >> opcode & 1) != 0;
+}
+
+int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
+  struct virtiofs_session *session = req->session;
+  const struct operation *op = &operations[req->fuse.header.opcode];
+  int rc = 0;
+  if ((op->flags & NO_NODE) == 0)
+    rc = find_node(req, field(req, 0), VIRTIOFS_SLOT_NODE);
+  if (rc == 0 && op->other != 0)
+    rc = find_node(req, field(req, op->other), VIRTIOFS_SLOT_OTHER);
+  if (rc == 0 && (op->flags & MAYBE_HANDLE) != 0)
+    rc = find_maybe_handle(req, op);
+  else if (rc == 0 && op->handle != 0)
+    rc = find_handle(req, field(req, op->handle), op->kind);
+  if (rc != 0)
+    return rc;
+  if ((op->flags & NEW_NODE) != 0 && virtiofs_idtable_full(&session->nodes))
+    return -ENFILE;
+  if ((op->flags & NEW_HANDLE) != 0 && virtiofs_idtable_full(&session->handles))
+    return -ENFILE;
+  memset(&req->out, 0, sizeof(req->out));
+  prepare_data(req);
+  *blocking = blocks(session, req->fuse.header.opcode);
+  return 0;
+}
+
+int virtiofs_req_call(struct virtiofs_req *req) {
+  return operations[req->fuse.header.opcode].call(req);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* INIT and DESTROY: the only requests that wait for all others. */
+#include "fuse/init.h"
+
+#include <errno.h>
+
+#include "session/req.h"
+
+#define TAG "session"
+#define NS_PER_SEC 1000000000U
+
+/* What serves any backend. */
+#define ALWAYS                                                                                                         \
+  (VIRTIOFS_FUSE_ASYNC_READ | VIRTIOFS_FUSE_FILE_OPS | VIRTIOFS_FUSE_BIG_WRITES | VIRTIOFS_FUSE_AUTO_INVAL_DATA |      \
+   VIRTIOFS_FUSE_ASYNC_DIO | VIRTIOFS_FUSE_PARALLEL_DIROPS | VIRTIOFS_FUSE_MAX_PAGES)
+
+/* An operation that is there offers what it is for. */
+static uint64_t wanted_flags(const struct virtiofs_ops *ops) {
+  uint64_t flags = ALWAYS;
+  if (ops->readdirplus != NULL)
+    flags |= VIRTIOFS_FUSE_DO_READDIRPLUS | VIRTIOFS_FUSE_READDIRPLUS_AUTO;
+  if (ops->open == NULL)
+    flags |= VIRTIOFS_FUSE_NO_OPEN_SUPPORT;
+  if (ops->opendir == NULL)
+    flags |= VIRTIOFS_FUSE_NO_OPENDIR_SUPPORT;
+  return flags;
+}
+
+void virtiofs_session_reset(struct virtiofs_session *session) {
+  atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+  virtiofs_reclaim_all(session);
+  if (session->begun && session->ops.destroy != NULL)
+    session->ops.destroy(session->keeper);
+  session->begun = false;
+  session->proto = (struct virtiofs_fuse_proto){0};
+  atomic_store(&session->state, VIRTIOFS_SESSION_NONE);
+}
+
+static int ask_backend(struct virtiofs_req *req, struct virtiofs_init_out *out) {
+  struct virtiofs_session *session = req->session;
+  const struct virtiofs_fuse_init_in *wire = &req->fuse.in.init;
+  struct virtiofs_init_in in = {
+      .major = wire->major, .minor = wire->minor, .max_readahead = wire->max_readahead, .flags = wire->flags};
+  *out = (struct virtiofs_init_out){.root = VIRTIOFS_ROOT_NODE, .time_gran = 1, .max_write = session->max_write};
+  if (session->ops.init == NULL)
+    return 0;
+  int rc = session->ops.init(req, &in, out);
+  if (rc > 0)
+    return -EIO;
+  if (rc == 0)
+    session->begun = true;
+  return rc;
+}
+
+static int check_backend(const struct virtiofs_session *session, const struct virtiofs_init_out *out) {
+  if (out->root == 0 || out->time_gran == 0 || out->time_gran > NS_PER_SEC)
+    return -EIO;
+  return out->max_write < 4096 || out->max_write > session->max_write ? -EIO : 0;
+}
+
+/* A new session. The old one is gone even if this one fails. */
+static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
+  const struct virtiofs_fuse_init_in *in = &req->fuse.in.init;
+  struct virtiofs_fuse_init_wants wants = {.flags = wanted_flags(&session->ops), .max_write = session->max_write};
+  struct virtiofs_fuse_proto proto;
+  struct virtiofs_init_out out;
+  virtiofs_session_reset(session);
+  atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+  int rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
+  if (rc != 0 || proto.minor == 0)
+    return rc;
+  rc = ask_backend(req, &out);
+  if (rc == 0)
+    rc = check_backend(session, &out);
+  if (rc == 0)
+    rc = virtiofs_idtable_root(&session->nodes, out.root);
+  if (rc != 0)
+    return rc;
+  wants.max_write = out.max_write;
+  wants.time_gran = out.time_gran;
+  rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
+  session->proto = proto;
+  return rc;
+}
+
+static void say_started(struct virtiofs_session *session, const struct virtiofs_req *req, int rc) {
+  const struct virtiofs_fuse_init_in *in = &req->fuse.in.init;
+  const struct virtiofs_fuse_init_out *out = &req->out.init;
+  if (rc != 0)
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_WARN, TAG, "mount refused: driver %u.%u, error %d", in->major,
+                       in->minor, -rc);
+  else
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG,
+                       "mounted: driver %u.%u, offers %llx, agreed %llx, max_write %u", in->major, in->minor,
+                       (unsigned long long)in->flags, (unsigned long long)out->flags, out->max_write);
+}
+
+static void run(struct virtiofs_session *session, struct virtiofs_req *req) {
+  int rc = 0;
+  if (req->fuse.header.opcode == VIRTIOFS_FUSE_INIT) {
+    rc = start(session, req);
+    say_started(session, req, rc);
+    if (rc != 0)
+      virtiofs_session_reset(session);
+    else
+      atomic_store(&session->state,
+                   session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+  } else {
+    virtiofs_session_reset(session);
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG, "unmounted");
+  }
+  virtiofs_req_finish(req, rc);
+}
+
+static uint64_t in_flight(struct virtiofs_session *session) {
+  uint64_t sum = atomic_load(&session->housekeeping);
+  for (uint32_t i = 0; i < session->lane_count; i++)
+    sum += atomic_load(&session->lanes[i].in_flight);
+  return sum;
+}
+
+void virtiofs_session_unpark(struct virtiofs_session *session) {
+  struct virtiofs_req *req = NULL;
+  virtiofs_spin_lock(&session->park_lock);
+  /* The parked request is in flight itself. */
+  if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED && in_flight(session) == 1) {
+    req = session->parked;
+    session->parked = NULL;
+    atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+  }
+  virtiofs_spin_unlock(&session->park_lock);
+  if (req != NULL)
+    run(session, req);
+}
+
+void virtiofs_session_park(struct virtiofs_req *req) {
+  struct virtiofs_session *session = req->session;
+  /* It may be answered by another thread, which has no business with this lane's hazards. */
+  req->pinned = true;
+  virtiofs_spin_lock(&session->park_lock);
+  enum virtiofs_session_state state = atomic_load(&session->state);
+  bool free = state == VIRTIOFS_SESSION_NONE || state == VIRTIOFS_SESSION_RUNNING;
+  if (free) {
+    session->parked = req;
+    atomic_store(&session->state, VIRTIOFS_SESSION_PARKED);
+  }
+  virtiofs_spin_unlock(&session->park_lock);
+  if (!free) {
+    virtiofs_req_finish(req, -EIO);
+    return;
+  }
+  for (uint32_t i = 0; i < session->lane_count; i++)
+    virtiofs_session_cancel(session, i);
+  virtiofs_session_unpark(session);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests that are answered later, and giving up on them. */
+#include <errno.h>
+
+#include "session/req.h"
+
+static struct virtiofs_session_lane *lane_of(const struct virtiofs_req *req) {
+  return &req->session->lanes[req->lane];
+}
+
+static void pin(struct virtiofs_req *req) {
+  for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
+    if (req->slots[i] != NULL)
+      virtiofs_idslot_pin(req->slots[i]);
+  req->pinned = true;
+  if (virtiofs_hazard_clear(&req->session->hazards.lanes[req->lane]))
+    virtiofs_reclaim_wake(req->session);
+}
+
+void virtiofs_req_let_go(struct virtiofs_req *req) {
+  bool gone = false;
+  if (!req->pinned) {
+    gone = virtiofs_hazard_clear(&req->session->hazards.lanes[req->lane]);
+  } else {
+    for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
+      if (req->slots[i] != NULL)
+        gone |= virtiofs_idslot_unpin(req->slots[i]);
+  }
+  if (gone)
+    virtiofs_reclaim_wake(req->session);
+}
+
+static void list_add(struct virtiofs_session_lane *lane, struct virtiofs_req *req) {
+  req->prev = NULL;
+  req->next = lane->pending;
+  if (req->next != NULL)
+    req->next->prev = req;
+  lane->pending = req;
+}
+
+static void list_remove(struct virtiofs_session_lane *lane, struct virtiofs_req *req) {
+  if (req->next != NULL)
+    req->next->prev = req->prev;
+  if (req->prev != NULL)
+    req->prev->next = req->next;
+  else
+    lane->pending = req->next;
+}
+
+void virtiofs_req_defer(struct virtiofs_req *req) {
+  struct virtiofs_session_lane *lane = lane_of(req);
+  pin(req);
+  virtiofs_spin_lock(&lane->lock);
+  req->phase = VIRTIOFS_PHASE_PENDING;
+  list_add(lane, req);
+  virtiofs_spin_unlock(&lane->lock);
+}
+
+void virtiofs_req_settle(struct virtiofs_req *req) {
+  struct virtiofs_session *session = req->session;
+  struct virtiofs_session_lane *lane = lane_of(req);
+  uint32_t number = req->lane;
+  pin(req);
+  virtiofs_spin_lock(&lane->lock);
+  bool completed = req->phase == VIRTIOFS_PHASE_COMPLETED;
+  if (!completed) {
+    req->phase = VIRTIOFS_PHASE_PENDING;
+    list_add(lane, req);
+  }
+  virtiofs_spin_unlock(&lane->lock);
+  if (completed)
+    virtiofs_req_finish(req, req->rc);
+  else if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
+    virtiofs_session_cancel(session, number);
+}
+
+/* Answered before: the backend's slots and storage are free now, and nobody waits for the result. */
+static void finish_late(struct virtiofs_req *req) {
+  struct virtiofs_session *session = req->session;
+  if (req->rc == 0 && virtiofs_grant(req) == 0)
+    virtiofs_grant_undo(req);
+  virtiofs_req_let_go(req);
+  session->late(session->ctx, req);
+}
+
+void virtiofs_req_complete(struct virtiofs_req *req, int rc) {
+  struct virtiofs_session_lane *lane = lane_of(req);
+  virtiofs_spin_lock(&lane->lock);
+  enum virtiofs_phase phase = req->phase;
+  bool busy = phase == VIRTIOFS_PHASE_CALLING || req->cancelling;
+  req->rc = rc;
+  if (phase != VIRTIOFS_PHASE_ABANDONED) {
+    if (phase == VIRTIOFS_PHASE_PENDING)
+      list_remove(lane, req);
+    req->phase = VIRTIOFS_PHASE_COMPLETED;
+  }
+  virtiofs_spin_unlock(&lane->lock);
+  if (phase == VIRTIOFS_PHASE_ABANDONED)
+    finish_late(req);
+  else if (!busy)
+    virtiofs_req_finish(req, rc);
+}
+
+void virtiofs_req_on_cancel(struct virtiofs_req *req, virtiofs_req_cancel_fn *fn) {
+  struct virtiofs_session_lane *lane = lane_of(req);
+  virtiofs_spin_lock(&lane->lock);
+  bool now = req->cancelled;
+  req->on_cancel = fn;
+  virtiofs_spin_unlock(&lane->lock);
+  if (now && fn != NULL)
+    fn(req);
+}
+
+/* The next one that was not told yet; it is marked and kept from being finished. The lane's lock is held. */
+static struct virtiofs_req *next_to_cancel(struct virtiofs_session_lane *lane) {
+  for (struct virtiofs_req *req = lane->pending; req != NULL; req = req->next) {
+    if (req->cancelled)
+      continue;
+    req->cancelled = true;
+    if (req->on_cancel == NULL)
+      continue;
+    req->cancelling = true;
+    return req;
+  }
+  return NULL;
+}
+
+void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t number) {
+  struct virtiofs_session_lane *lane = &session->lanes[number];
+  for (;;) {
+    virtiofs_spin_lock(&lane->lock);
+    struct virtiofs_req *req = next_to_cancel(lane);
+    virtiofs_spin_unlock(&lane->lock);
+    if (req == NULL)
+      return;
+    req->on_cancel(req);
+    virtiofs_spin_lock(&lane->lock);
+    req->cancelling = false;
+    bool completed = req->phase == VIRTIOFS_PHASE_COMPLETED;
+    virtiofs_spin_unlock(&lane->lock);
+    if (completed)
+      virtiofs_req_finish(req, req->rc);
+  }
+}
+
+bool virtiofs_req_is_abandoned(struct virtiofs_req *req) {
+  struct virtiofs_session_lane *lane = lane_of(req);
+  virtiofs_spin_lock(&lane->lock);
+  bool abandoned = req->phase == VIRTIOFS_PHASE_ABANDONED;
+  virtiofs_spin_unlock(&lane->lock);
+  return abandoned;
+}
+
+bool virtiofs_session_abandoned(const struct virtiofs_req *req) {
+  return req->phase == VIRTIOFS_PHASE_ABANDONED;
+}
+
+static struct virtiofs_req *next_to_abandon(struct virtiofs_session_lane *lane) {
+  for (struct virtiofs_req *req = lane->pending; req != NULL; req = req->next) {
+    if (req->holds_data || req->cancelling)
+      continue;
+    list_remove(lane, req);
+    req->phase = VIRTIOFS_PHASE_ABANDONED;
+    return req;
+  }
+  return NULL;
+}
+
+/* As virtiofs_req_finish(), but the slots stay pinned for the operation that goes on. */
+static size_t answer_interrupted(struct virtiofs_req *req) {
+  ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, &req->fuse.header, -EINTR, NULL, req->msg->out,
+                                           req->msg->out_count);
+  return len > 0 ? (size_t)len : 0;
+}
+
+void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t number) {
+  struct virtiofs_session_lane *lane = &session->lanes[number];
+  for (;;) {
+    virtiofs_spin_lock(&lane->lock);
+    struct virtiofs_req *req = next_to_abandon(lane);
+    if (req == NULL) {
+      virtiofs_spin_unlock(&lane->lock);
+      return;
+    }
+    /* Under the lock, so that a completion that comes now finds an answered request. */
+    size_t used = answer_interrupted(req);
+    atomic_fetch_sub(&lane->in_flight, 1);
+    virtiofs_message_complete(req->msg, used);
+    virtiofs_spin_unlock(&lane->lock);
+    if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
+      virtiofs_session_unpark(session);
+  }
+}

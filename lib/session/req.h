@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** What the files of this layer share: a request, and the session that it belongs to. */
+#ifndef VIRTIOFS_LIB_SESSION_REQ_H
+#define VIRTIOFS_LIB_SESSION_REQ_H
+
+#include <stdatomic.h>
+
+#include <virtiofs/fuse.h>
+#include <virtiofs/request.h>
+
+#include "base/log.h"
+#include "base/spin.h"
+#include "nodes/table.h"
+#include "session/session.h"
+
+/* Which of a request's slots is what. */
+enum {
+  VIRTIOFS_SLOT_NODE,
+  VIRTIOFS_SLOT_OTHER, /* the second node of RENAME and LINK */
+  VIRTIOFS_SLOT_HANDLE,
+};
+
+/* Kinds of handles. */
+enum {
+  VIRTIOFS_HANDLE_FILE = 1,
+  VIRTIOFS_HANDLE_DIR = 2,
+};
+
+enum virtiofs_phase {
+  VIRTIOFS_PHASE_CALLING,   /* in the operation, on the lane's thread */
+  VIRTIOFS_PHASE_PENDING,   /* on the lane's list */
+  VIRTIOFS_PHASE_COMPLETED, /* somebody else will answer with req->rc */
+  VIRTIOFS_PHASE_ABANDONED, /* answered in the backend's place */
+};
+
+/* A listing in the making. */
+struct virtiofs_readdir_out {
+  struct virtiofs_req *req;
+  struct virtiofs_data room; /* in guest memory, written only */
+  size_t used;
+  bool plus;
+  bool full;
+};
+
+struct virtiofs_req {
+  struct virtiofs_session *session;
+  struct virtiofs_message *msg;
+  uint32_t lane;
+  enum virtiofs_phase phase; /* under the lane's lock once the request is shared */
+  bool pinned;               /* slots are kept by pins, not by the lane's hazards */
+  bool cancelled;
+  bool cancelling; /* its on_cancel function is running */
+  bool holds_data; /* the backend may touch guest memory */
+  int rc;
+  struct virtiofs_idslot *slots[VIRTIOFS_HAZARDS];
+  struct virtiofs_req *prev, *next; /* on the lane's list */
+  virtiofs_req_cancel_fn *on_cancel;
+  void *data;
+  struct iovec *cut; /* the segment of the reply that was cut where its data begins; NULL: none */
+  struct iovec uncut; /* what stood there */
+  union virtiofs_fuse_out out;
+  struct virtiofs_readdir_out dir;
+  struct virtiofs_fuse_request fuse; /* last: its storage is large and mostly not touched */
+};
+
+struct virtiofs_session_lane {
+  _Alignas(64) atomic_uint in_flight;
+  struct virtiofs_spin lock;
+  struct virtiofs_req *pending;
+};
+
+enum virtiofs_session_state {
+  VIRTIOFS_SESSION_NONE,    /* only INIT is served */
+  VIRTIOFS_SESSION_RUNNING,
+  VIRTIOFS_SESSION_PARKED,  /* an INIT or DESTROY waits for older requests */
+  VIRTIOFS_SESSION_SWITCH,  /* it runs */
+};
+
+struct virtiofs_session {
+  struct virtiofs_ops ops;
+  void *fs;
+  struct virtiofs_log log;
+  uint32_t max_write;
+  uint32_t lane_count;
+  struct virtiofs_session_lane *lanes;
+  atomic_uint housekeeping; /* in flight, as a lane's: the backend is being told what was given back */
+  _Atomic(enum virtiofs_session_state) state;
+  struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH */
+  struct virtiofs_spin park_lock; /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
+  struct virtiofs_req *parked;
+  bool begun; /* the backend's init has succeeded and destroy was not called */
+  struct virtiofs_hazards hazards;
+  struct virtiofs_idtable nodes, handles;
+  atomic_bool reclaim_wanted;
+  void (*wants_reclaim)(void *ctx);
+  void (*late)(void *ctx, struct virtiofs_req *req);
+  void *ctx;
+  struct virtiofs_log_limit refused, unsound;
+  struct virtiofs_req *keeper; /* the request that housekeeping passes to the backend */
+};
+
+/* ---- request.c ---- */
+
+/* Encodes the reply and gives the message back. Any thread; the request is not ours afterwards. */
+void virtiofs_req_finish(struct virtiofs_req *req, int rc);
+
+/* ---- pending.c ---- */
+
+/* The operation has returned VIRTIOFS_PENDING. The lane's thread. */
+void virtiofs_req_settle(struct virtiofs_req *req);
+
+/* Makes it pending before its operation is called by somebody else. The lane's thread. */
+void virtiofs_req_defer(struct virtiofs_req *req);
+
+/* Was it answered in the backend's place? Any thread. */
+bool virtiofs_req_is_abandoned(struct virtiofs_req *req);
+
+/* Lets go of the slots; wakes the reclaimer if that was waited for. */
+void virtiofs_req_let_go(struct virtiofs_req *req);
+
+/* ---- init.c ---- */
+
+/* Takes an INIT or DESTROY. The lane's thread. */
+void virtiofs_session_park(struct virtiofs_req *req);
+
+/* Runs what is parked if nothing else is in flight. Any thread. */
+void virtiofs_session_unpark(struct virtiofs_session *session);
+
+/* ---- dispatch.c ---- */
+
+/**
+ * Finds what the request's ids stand for, and where a READ's data goes. @blocking: may its operation sleep?
+ * 0, or -errno for the answer. The lane's thread.
+ */
+int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking);
+
+/* Calls the operation; what it returned. */
+int virtiofs_req_call(struct virtiofs_req *req);
+
+/* ---- grant.c ---- */
+
+/* After a success: gives the guest ids for the nodes and handles in the reply. 0 or -errno, then nothing is given. */
+int virtiofs_grant(struct virtiofs_req *req);
+
+/* The reply could not be sent after all. */
+void virtiofs_grant_undo(struct virtiofs_req *req);
+
+/* ---- reclaim.c ---- */
+
+void virtiofs_reclaim_wake(struct virtiofs_session *session);
+
+/* Tells the backend that one reply's node is not wanted. */
+void virtiofs_reclaim_node(struct virtiofs_session *session, uint64_t value);
+
+/* Tells the backend to close a handle. */
+void virtiofs_reclaim_handle(struct virtiofs_session *session, uint64_t value, uint32_t kind);
+
+/* Takes a handle from the guest and has it closed. */
+void virtiofs_reclaim_take_handle(struct virtiofs_session *session, uint64_t id, uint32_t kind, uint64_t owner);
+
+/* RELEASE and RELEASEDIR: 0 or -EBADF. */
+int virtiofs_reclaim_release(struct virtiofs_req *req, uint32_t kind);
+
+/* FORGET and BATCH_FORGET. */
+void virtiofs_reclaim_forget(struct virtiofs_req *req);
+
+/* All handles, then all nodes. Nothing is in flight. */
+void virtiofs_reclaim_all(struct virtiofs_session *session);
+
+#endif

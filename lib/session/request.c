@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A request from its coming in to its answer. */
+#include <errno.h>
+
+#include "session/req.h"
+
+#define TAG "session"
+
+void *virtiofs_req_fs(const struct virtiofs_req *req) {
+  return req->session->fs;
+}
+
+struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  return (struct virtiofs_caller){.uid = header->uid, .gid = header->gid, .pid = header->pid};
+}
+
+void virtiofs_req_set_data(struct virtiofs_req *req, void *data) {
+  req->data = data;
+}
+
+void *virtiofs_req_data(const struct virtiofs_req *req) {
+  return req->data;
+}
+
+static void say_refused(struct virtiofs_req *req, int rc) {
+  uint64_t count;
+  struct virtiofs_session *session = req->session;
+  if (virtiofs_log_limit_pass(&session->refused, &count))
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_WARN, TAG, "lane %u: malformed request refused: %s (error %d, %llu so far)",
+                       req->lane, virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
+}
+
+static void say_unsound(struct virtiofs_req *req, int rc) {
+  uint64_t count;
+  struct virtiofs_session *session = req->session;
+  if (virtiofs_log_limit_pass(&session->unsound, &count))
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_ERROR, TAG,
+                       "the backend's reply to %s is not sound (error %d, %llu so far)",
+                       virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
+}
+
+/* Bytes of the reply; 0 if there is none or no room for one. */
+static size_t encode(struct virtiofs_req *req, int rc) {
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  const struct virtiofs_message *msg = req->msg;
+  if (req->cut != NULL)
+    *req->cut = req->uncut;
+  if (rc > 0)
+    rc = -EIO;
+  if (rc == 0)
+    rc = virtiofs_grant(req);
+  ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, header, rc, &req->out, msg->out, msg->out_count);
+  if (len < 0 && rc == 0) {
+    virtiofs_grant_undo(req);
+    say_unsound(req, (int)len);
+    len = virtiofs_fuse_reply_encode(&req->session->proto, header, -EIO, NULL, msg->out, msg->out_count);
+  }
+  return len > 0 ? (size_t)len : 0;
+}
+
+static void trace(const struct virtiofs_req *req, int rc, size_t used) {
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  if (virtiofs_log_wants(&req->session->log, VIRTIOFS_LOG_TRACE))
+    virtiofs_log_write(&req->session->log, VIRTIOFS_LOG_TRACE, TAG, "lane %u: %s unique %llu node %llx: %d, %zu bytes",
+                       req->lane, virtiofs_fuse_opcode_name(header->opcode), (unsigned long long)header->unique,
+                       (unsigned long long)header->nodeid, rc, used);
+}
+
+void virtiofs_req_finish(struct virtiofs_req *req, int rc) {
+  struct virtiofs_session *session = req->session;
+  struct virtiofs_session_lane *lane = &session->lanes[req->lane];
+  size_t used = encode(req, rc);
+  trace(req, rc, used);
+  virtiofs_req_let_go(req);
+  atomic_fetch_sub(&lane->in_flight, 1);
+  if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
+    virtiofs_session_unpark(session);
+  /* Last of all: whoever waits for this message may end the session then. */
+  virtiofs_message_complete(req->msg, used);
+}
+
+static void begin(struct virtiofs_req *req, struct virtiofs_session *session, uint32_t lane,
+                  struct virtiofs_message *msg) {
+  req->session = session;
+  req->msg = msg;
+  req->lane = lane;
+  req->phase = VIRTIOFS_PHASE_CALLING;
+  req->pinned = false;
+  req->cancelled = false;
+  req->cancelling = false;
+  req->holds_data = false;
+  req->rc = 0;
+  req->on_cancel = NULL;
+  req->data = NULL;
+  req->cut = NULL;
+  for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
+    req->slots[i] = NULL;
+}
+
+/* Decodes; 0 if an operation is to be called, else what the answer is. */
+static int decode(struct virtiofs_req *req, bool running) {
+  static const struct virtiofs_fuse_proto nothing;
+  const struct virtiofs_fuse_proto *proto = running ? &req->session->proto : &nothing;
+  int rc = virtiofs_fuse_request_decode(&req->fuse, proto, req->msg->in, req->msg->in_count);
+  if (rc == -EINVAL || rc == -EPROTO)
+    say_refused(req, rc);
+  if (rc == -EPROTO)
+    rc = -EIO;
+  return rc;
+}
+
+/* Nothing may have happened yet when a reply turns out not to fit. */
+static bool has_room(const struct virtiofs_req *req) {
+  return req->msg->out_len >= virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode);
+}
+
+/* What could be slow must not stand in the high-priority queue; virtio 1.3, 5.11.6.1. */
+static bool has_place(const struct virtiofs_req *req) {
+  return req->lane != VIRTIOFS_LANE_HIPRIO || !virtiofs_fuse_has_reply(req->fuse.header.opcode);
+}
+
+enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, uint32_t lane, struct virtiofs_req *req,
+                                             struct virtiofs_message *msg, bool may_defer) {
+  begin(req, session, lane, msg);
+  atomic_fetch_add(&session->lanes[lane].in_flight, 1);
+  bool running = atomic_load(&session->state) == VIRTIOFS_SESSION_RUNNING;
+  int rc = decode(req, running);
+  uint32_t opcode = req->fuse.header.opcode;
+  if (rc == 0 && (!has_room(req) || !has_place(req))) {
+    rc = -EIO;
+    say_refused(req, rc);
+  }
+  if (rc != 0) {
+    virtiofs_req_finish(req, rc);
+    return VIRTIOFS_SUBMIT_TAKEN;
+  }
+  if (opcode == VIRTIOFS_FUSE_INIT || opcode == VIRTIOFS_FUSE_DESTROY) {
+    virtiofs_session_park(req);
+    return VIRTIOFS_SUBMIT_TAKEN;
+  }
+  bool blocking = false;
+  rc = virtiofs_req_prepare(req, &blocking);
+  if (rc != 0) {
+    virtiofs_req_finish(req, rc);
+    return VIRTIOFS_SUBMIT_TAKEN;
+  }
+  if (blocking && may_defer) {
+    virtiofs_req_defer(req);
+    return VIRTIOFS_SUBMIT_DEFER;
+  }
+  rc = virtiofs_req_call(req);
+  if (rc == VIRTIOFS_PENDING)
+    virtiofs_req_settle(req);
+  else
+    virtiofs_req_finish(req, rc);
+  return VIRTIOFS_SUBMIT_TAKEN;
+}
+
+void virtiofs_session_run(struct virtiofs_req *req) {
+  /* Nothing must be done for a guest that has been told that it was interrupted. */
+  int rc = virtiofs_req_is_abandoned(req) ? -EINTR : virtiofs_req_call(req);
+  if (rc != VIRTIOFS_PENDING)
+    virtiofs_req_complete(req, rc);
+}

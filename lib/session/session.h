@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The session: a sink of messages. Decodes requests, checks them, calls the backend, encodes the replies.
+ *
+ * It has no thread and no descriptor. Requests come in on lanes: a lane is used by one thread at a time, and each queue has one. Answers
+ * may come from any thread.
+ *
+ * INIT and DESTROY are parked until all older requests are answered; whoever answers the last one runs them. Requests that come
+ * meanwhile are refused.
+ */
+#ifndef VIRTIOFS_LIB_SESSION_SESSION_H
+#define VIRTIOFS_LIB_SESSION_SESSION_H
+
+#include <virtiofs/backend.h>
+#include <virtiofs/log.h>
+#include <virtiofs/message.h>
+
+struct virtiofs_session;
+struct virtiofs_req;
+
+/* The lane of the high-priority queue: nothing but FORGET and its like comes there. */
+#define VIRTIOFS_LANE_HIPRIO 0U
+
+struct virtiofs_session_config {
+  const struct virtiofs_ops *ops; /* copied */
+  void *fs;
+  uint32_t lanes;
+  uint32_t max_write;
+  uint64_t max_nodes, max_handles;
+  struct virtiofs_log log;
+
+  /* Something waits for virtiofs_session_reclaim(); any thread; must not call into the session. */
+  void (*wants_reclaim)(void *ctx);
+  /* A request that was answered in the backend's place has been completed: its storage is free. Any thread. */
+  void (*late)(void *ctx, struct virtiofs_req *req);
+  void *ctx;
+};
+
+/* 0, -E2BIG for ops of a newer library, -EINVAL for ops without a size, -ENOMEM. */
+int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_session_config *config);
+
+/* Nothing is in flight and no request was left behind. NULL is fine. */
+void virtiofs_session_free(struct virtiofs_session *session);
+
+enum virtiofs_submit {
+  VIRTIOFS_SUBMIT_TAKEN, /* answered, or will be */
+  VIRTIOFS_SUBMIT_DEFER, /* blocks: virtiofs_session_run() is to be called from any thread */
+};
+
+/**
+ * Hands in a request. @req is storage of sizeof(struct virtiofs_req) (session/req.h), which is the session's until @msg is completed.
+ * @may_defer: is there somebody else who could run a blocking operation? The lane's thread.
+ */
+enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, uint32_t lane, struct virtiofs_req *req,
+                                             struct virtiofs_message *msg, bool may_defer);
+
+/* Runs a deferred operation. */
+void virtiofs_session_run(struct virtiofs_req *req);
+
+/* Tells the pending requests of a lane that their answers aren't wanted. Any thread but an operation's. */
+void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t lane);
+
+/* Answers EINTR in place of those that are still pending and hold no guest memory. Any thread but an operation's. */
+void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t lane);
+
+/* Was @req's message completed by virtiofs_session_abandon()? From within that completion. */
+bool virtiofs_session_abandoned(const struct virtiofs_req *req);
+
+/* Ends the session, as DESTROY does. Nothing may be in flight. */
+void virtiofs_session_reset(struct virtiofs_session *session);
+
+/* Tells the backend what the guest has given back. Any thread, not from an operation. */
+void virtiofs_session_reclaim(struct virtiofs_session *session);
+
+#endif
