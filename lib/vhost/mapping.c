@@ -35,7 +35,7 @@ static int length_of(int fd, uint64_t end, size_t *len) {
   struct statfs fs;
   if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
     return -errno;
-  bool huge = fs.f_type == HUGETLBFS_MAGIC;
+  bool huge = (uint32_t)fs.f_type == HUGETLBFS_MAGIC;
   if (!file_covers(&st, huge, end))
     return -EPROTO;
   uint64_t page = huge && fs.f_bsize > 0 ? (uint64_t)fs.f_bsize : 1;
