@@ -77,7 +77,7 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->late = &dev->late;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
-    (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i);
+    (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i % 1000);
     int rc = virtiofs_queue_init(queue);
     if (rc != 0)
       return rc;
