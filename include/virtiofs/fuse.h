@@ -148,8 +148,9 @@ struct virtiofs_fuse_forget_in {
 struct virtiofs_fuse_batch_forget_in {
   uint64_t nodeid;
   uint32_t count; /**< entries that are really there */
-  uint32_t next;  /**< used by virtiofs_fuse_forget_next() */
+  uint32_t next;  /**< used by virtiofs_fuse_forget_next(), as is what follows */
   struct virtiofs_data data;
+  size_t at;
 };
 
 /**

@@ -63,6 +63,7 @@ int virtiofs_fuse_decode_batch_forget(struct virtiofs_fuse_decoder *dec) {
     return -EINVAL;
   in->count = dec->wire->batch_forget.count;
   in->next = 0;
+  in->at = 0;
   struct iovec *first;
   in->data.count = virtiofs_cursor_cut(dec->cur, dec->iov, (size_t)bytes, &first);
   in->data.iov = first;
@@ -74,8 +75,13 @@ bool virtiofs_fuse_forget_next(struct virtiofs_fuse_batch_forget_in *in, struct 
   struct virtiofs_wire_forget_one one;
   if (in->next == in->count)
     return false;
-  if (virtiofs_data_copy(&in->data, in->next * sizeof(one), &one, sizeof(one)) != sizeof(one))
+  /* Goes on where the last entry ended: from the beginning each time, a guest could keep its worker for hours. */
+  struct virtiofs_cursor cur = {
+      .iov = in->data.iov, .count = in->data.count, .at = in->at, .left = in->data.size};
+  if (!virtiofs_cursor_read(&cur, &one, sizeof(one)))
     return false;
+  in->data = (struct virtiofs_data){.iov = cur.iov, .count = cur.count, .size = cur.left};
+  in->at = cur.at;
   in->next++;
   forget->nodeid = one.nodeid;
   forget->nlookup = one.nlookup;
