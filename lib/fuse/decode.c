@@ -311,10 +311,10 @@ int virtiofs_fuse_request_decode(struct virtiofs_fuse_request *req, const struct
   cur.left = header.len - sizeof(header);
 
   const struct virtiofs_fuse_op *op = virtiofs_fuse_op(header.opcode);
-  if (op == NULL || op->decode == NULL)
-    return -ENOSYS;
   if (proto->minor == 0 && header.opcode != VIRTIOFS_FUSE_INIT)
     return -EIO;
+  if (op == NULL || op->decode == NULL)
+    return -ENOSYS;
   size_t extensions = op->extensions ? (size_t)header.total_extlen * 8 : 0;
   if (extensions > cur.left)
     return -EINVAL;
