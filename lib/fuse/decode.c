@@ -47,9 +47,7 @@ int virtiofs_fuse_decode_node(struct virtiofs_fuse_decoder *dec) {
 }
 
 /* LOOKUP, UNLINK and RMDIR have the same shape. */
-int virtiofs_fuse_decode_name(struct virtiofs_fuse_decoder *dec) {
-  return get_name(dec, &dec->req->in.lookup.name);
-}
+int virtiofs_fuse_decode_name(struct virtiofs_fuse_decoder *dec) { return get_name(dec, &dec->req->in.lookup.name); }
 
 int virtiofs_fuse_decode_forget(struct virtiofs_fuse_decoder *dec) {
   dec->req->in.forget.nlookup = dec->wire->forget.nlookup;
@@ -76,8 +74,7 @@ bool virtiofs_fuse_forget_next(struct virtiofs_fuse_batch_forget_in *in, struct 
   if (in->next == in->count)
     return false;
   /* Goes on where the last entry ended: from the beginning each time, a guest could keep its worker for hours. */
-  struct virtiofs_cursor cur = {
-      .iov = in->data.iov, .count = in->data.count, .at = in->at, .left = in->data.size};
+  struct virtiofs_cursor cur = {.iov = in->data.iov, .count = in->data.count, .at = in->at, .left = in->data.size};
   if (!virtiofs_cursor_read(&cur, &one, sizeof(one)))
     return false;
   in->data = (struct virtiofs_data){.iov = cur.iov, .count = cur.count, .size = cur.left};
@@ -133,7 +130,7 @@ int virtiofs_fuse_decode_symlink(struct virtiofs_fuse_decoder *dec) {
 
 int virtiofs_fuse_decode_mknod(struct virtiofs_fuse_decoder *dec) {
   struct virtiofs_mknod_in *in = &dec->req->in.mknod;
-  in->mode = dec->wire->mknod.mode;
+  in->mode = dec->wire->mknod.mode & (VIRTIOFS_S_IFMT | 07777U);
   in->umask = dec->wire->mknod.umask & 0777U;
   virtiofs_fuse_rdev_decode(dec->wire->mknod.rdev, &in->rdev_major, &in->rdev_minor);
   return get_name(dec, &in->name);
@@ -171,15 +168,19 @@ int virtiofs_fuse_decode_link(struct virtiofs_fuse_decoder *dec) {
 
 /* OPEN and OPENDIR have the same shape. */
 int virtiofs_fuse_decode_open(struct virtiofs_fuse_decoder *dec) {
-  dec->req->in.open.flags = dec->wire->open.flags;
+  dec->req->in.open.flags =
+      dec->wire->open.flags & ~(VIRTIOFS_WIRE_O_CREAT | VIRTIOFS_WIRE_O_EXCL | VIRTIOFS_WIRE_O_NOCTTY);
   return 0;
 }
 
 int virtiofs_fuse_decode_create(struct virtiofs_fuse_decoder *dec) {
   struct virtiofs_create_in *in = &dec->req->in.create;
-  in->flags = dec->wire->create.flags;
-  in->mode = dec->wire->create.mode;
+  uint32_t type = dec->wire->create.mode & VIRTIOFS_S_IFMT;
+  in->flags = dec->wire->create.flags | VIRTIOFS_WIRE_O_CREAT;
+  in->mode = VIRTIOFS_S_IFREG | (dec->wire->create.mode & 07777U);
   in->umask = dec->wire->create.umask & 0777U;
+  if (type != 0 && type != VIRTIOFS_S_IFREG)
+    return -EINVAL;
   return get_name(dec, &in->name);
 }
 

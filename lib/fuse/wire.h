@@ -184,4 +184,9 @@ struct virtiofs_wire_direntplus {
 #define VIRTIOFS_WIRE_FATTR_FH (1U << 6)
 #define VIRTIOFS_WIRE_FSYNC_FDATASYNC (1U << 0)
 
+/* Bits of open(2) that the codec looks at, in Linux's numbers. */
+#define VIRTIOFS_WIRE_O_CREAT 0100U
+#define VIRTIOFS_WIRE_O_EXCL 0200U
+#define VIRTIOFS_WIRE_O_NOCTTY 0400U
+
 #endif
