@@ -92,7 +92,11 @@ int virtiofs_fuse_decode_getattr(struct virtiofs_fuse_decoder *dec) {
   return 0;
 }
 
-static int get_time(struct virtiofs_time *time, uint64_t sec, uint32_t nsec) {
+/* A time that isn't to be set, or set to now, means nothing and may hold anything. */
+static int get_time(struct virtiofs_time *time, bool means, uint64_t sec, uint32_t nsec) {
+  *time = (struct virtiofs_time){0};
+  if (!means)
+    return 0;
   *time = (struct virtiofs_time){.sec = (int64_t)sec, .nsec = nsec};
   return nsec < 1000000000U ? 0 : -EINVAL;
 }
@@ -106,20 +110,20 @@ int virtiofs_fuse_decode_setattr(struct virtiofs_fuse_decoder *dec) {
   in->mode = wire->mode & 07777U;
   in->uid = wire->uid;
   in->gid = wire->gid;
-  in->size = wire->size;
-  if ((in->valid & VIRTIOFS_SET_SIZE) != 0 && in->size > INT64_MAX)
+  in->size = (in->valid & VIRTIOFS_SET_SIZE) != 0 ? wire->size : 0;
+  if (in->size > INT64_MAX)
     return -EFBIG;
   if ((in->valid & VIRTIOFS_SET_UID) != 0 && in->uid == UINT32_MAX)
     return -EINVAL;
   if ((in->valid & VIRTIOFS_SET_GID) != 0 && in->gid == UINT32_MAX)
     return -EINVAL;
-  if (get_time(&in->atime, wire->atime, wire->atimensec) != 0 && (in->valid & VIRTIOFS_SET_ATIME) != 0)
-    return -EINVAL;
-  if (get_time(&in->mtime, wire->mtime, wire->mtimensec) != 0 && (in->valid & VIRTIOFS_SET_MTIME) != 0)
-    return -EINVAL;
-  if (get_time(&in->ctime, wire->ctime, wire->ctimensec) != 0 && (in->valid & VIRTIOFS_SET_CTIME) != 0)
-    return -EINVAL;
-  return 0;
+  bool atime = (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_ATIME_NOW)) == VIRTIOFS_SET_ATIME;
+  bool mtime = (in->valid & (VIRTIOFS_SET_MTIME | VIRTIOFS_SET_MTIME_NOW)) == VIRTIOFS_SET_MTIME;
+  bool ctime = (in->valid & VIRTIOFS_SET_CTIME) != 0;
+  int rc = get_time(&in->atime, atime, wire->atime, wire->atimensec);
+  if (rc == 0)
+    rc = get_time(&in->mtime, mtime, wire->mtime, wire->mtimensec);
+  return rc != 0 ? rc : get_time(&in->ctime, ctime, wire->ctime, wire->ctimensec);
 }
 
 int virtiofs_fuse_decode_symlink(struct virtiofs_fuse_decoder *dec) {
