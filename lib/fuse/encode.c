@@ -58,14 +58,15 @@ static bool put_args(struct reply *reply, uint32_t opcode, const union virtiofs_
     put_init(&reply->args.init, &out->init);
     return true;
   case VIRTIOFS_FUSE_LOOKUP:
+    return virtiofs_fuse_entry_encode(&reply->args.entry, &out->entry);
   case VIRTIOFS_FUSE_SYMLINK:
   case VIRTIOFS_FUSE_MKNOD:
   case VIRTIOFS_FUSE_MKDIR:
   case VIRTIOFS_FUSE_LINK:
-    return virtiofs_fuse_entry_encode(&reply->args.entry, &out->entry);
+    return out->entry.node != 0 && virtiofs_fuse_entry_encode(&reply->args.entry, &out->entry);
   case VIRTIOFS_FUSE_CREATE:
     put_open(&reply->args.create.open, &out->create.open);
-    return virtiofs_fuse_entry_encode(&reply->args.create.entry, &out->create.entry);
+    return out->create.entry.node != 0 && virtiofs_fuse_entry_encode(&reply->args.create.entry, &out->create.entry);
   case VIRTIOFS_FUSE_GETATTR:
   case VIRTIOFS_FUSE_SETATTR:
     virtiofs_fuse_valid_encode(out->attr.attr_valid_ns, &reply->args.attr.attr_valid,
@@ -84,6 +85,8 @@ static bool put_args(struct reply *reply, uint32_t opcode, const union virtiofs_
   case VIRTIOFS_FUSE_LSEEK:
     reply->args.lseek.offset = out->lseek.offset;
     return out->lseek.offset <= INT64_MAX;
+  case VIRTIOFS_FUSE_READLINK:
+    return out->readlink.len <= VIRTIOFS_TARGET_MAX;
   default:
     return true;
   }
@@ -124,7 +127,7 @@ ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto, cons
     more = variable(header->opcode, out);
   }
   virtiofs_cursor_init(&cur, iov, count, virtiofs_iov_len(iov, count));
-  if (cur.left < fixed || cur.left - fixed < more)
+  if (cur.left < fixed || cur.left - fixed < more || more > UINT32_MAX - fixed)
     return -ENOSPC;
   reply.header.len = (uint32_t)(fixed + more);
   reply.header.error = error == 0 ? 0 : wire_error(error);
