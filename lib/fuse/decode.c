@@ -267,6 +267,7 @@ int virtiofs_fuse_decode_init(struct virtiofs_fuse_decoder *dec) {
   struct virtiofs_wire_init_in wire = {.major = dec->wire->init.major, .minor = dec->wire->init.minor};
   size_t head = VIRTIOFS_FUSE_INIT_IN_MIN;
   size_t rest = sizeof(wire) - head < dec->cur->left ? sizeof(wire) - head : dec->cur->left;
+  rest -= rest % sizeof(uint32_t); /* half a field is none */
   if (!virtiofs_cursor_read(dec->cur, (unsigned char *)&wire + head, rest))
     return -EINVAL;
   struct virtiofs_fuse_init_in *in = &dec->req->in.init;

@@ -20,11 +20,13 @@ int virtiofs_fuse_init_negotiate(const struct virtiofs_fuse_init_in *in, const s
   proto->minor = in->minor < VIRTIOFS_FUSE_MINOR ? in->minor : VIRTIOFS_FUSE_MINOR;
 
   out->flags = in->flags & wants->flags;
-  uint32_t pages = (wants->max_write + PAGE - 1) / PAGE;
+  uint32_t pages = wants->max_write / PAGE + (wants->max_write % PAGE != 0);
   if ((out->flags & VIRTIOFS_FUSE_MAX_PAGES) == 0 && pages > DEFAULT_PAGES)
     pages = DEFAULT_PAGES;
+  if (pages > UINT16_MAX)
+    pages = UINT16_MAX;
   out->max_write = pages * PAGE < wants->max_write ? pages * PAGE : wants->max_write;
-  out->max_pages = (uint16_t)(pages < UINT16_MAX ? pages : UINT16_MAX);
+  out->max_pages = (uint16_t)pages;
   out->max_readahead = in->max_readahead;
   out->max_background = MAX_BACKGROUND;
   out->congestion_threshold = MAX_BACKGROUND / 4 * 3;
