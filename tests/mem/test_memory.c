@@ -15,9 +15,7 @@
 static unsigned char host[4][0x1000];
 static int released[4];
 
-static void release(void *owner) {
-  (*(int *)owner)++;
-}
+static void release(void *owner) { (*(int *)owner)++; }
 
 static struct virtiofs_memory_region region(uint32_t i, uint64_t gpa, uint64_t size, uint64_t uva) {
   return (struct virtiofs_memory_region){.gpa = gpa, .size = size, .uva = uva, .host = host[i], .owner = &released[i]};

@@ -22,9 +22,7 @@ static void complete(struct virtiofs_message *msg, size_t used) {
 
 static char memory[64];
 
-static struct iovec piece(size_t at, size_t len) {
-  return (struct iovec){.iov_base = memory + at, .iov_len = len};
-}
+static struct iovec piece(size_t at, size_t len) { return (struct iovec){.iov_base = memory + at, .iov_len = len}; }
 
 static void segments_are_divided(void **state) {
   (void)state;

@@ -74,9 +74,7 @@ void shred_free(struct shred *shred) {
   *shred = (struct shred){0};
 }
 
-size_t shred_ways(size_t len) {
-  return len + MANY;
-}
+size_t shred_ways(size_t len) { return len + MANY; }
 
 void shred_way(struct shred *shred, const void *bytes, size_t len, size_t way) {
   if (way < len) {

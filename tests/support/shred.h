@@ -2,8 +2,8 @@
 /**
  * The iov shredder: the same bytes, cut into segments in every way that matters.
  *
- * Each segment is a heap block of exactly its size, so that a sanitizer sees a read or a write beyond it. No way of cutting
- * depends on anything but the bytes' length.
+ * Each segment is a heap block of exactly its size, so that a sanitizer sees a read or a write beyond it. No way of
+ * cutting depends on anything but the bytes' length.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_SHRED_H
 #define VIRTIOFS_TESTS_SUPPORT_SHRED_H

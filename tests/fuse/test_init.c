@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fuse/init.h"
+#include "support/fuse_request.h"
+#include "support/shred.h"
+
+static const struct virtiofs_fuse_proto silent = {0};
+static struct virtiofs_fuse_request got;
+static struct fuse_request req;
+
+/* INIT with @len bytes of arguments. */
+static int decode(const void *args, size_t len, size_t way) {
+  struct shred shred;
+  fuse_request_begin(&req, FUSE_INIT);
+  fuse_request_add(&req, args, len);
+  shred_way(&shred, req.bytes, req.len, way);
+  memset(&got, 0xee, sizeof got);
+  int rc = virtiofs_fuse_request_decode(&got, &silent, shred.iov, shred.count);
+  shred_free(&shred);
+  return rc;
+}
+
+static const struct fuse_init_in full = {
+    .major = 7, .minor = 38, .max_readahead = 0x20000, .flags = FUSE_INIT_EXT | 0x1234567, .flags2 = 0x89abcdef};
+
+/* A field that isn't there whole isn't there. */
+static void fields_are_there_as_far_as_the_message_goes(void **state) {
+  (void)state;
+  for (size_t len = 0; len <= sizeof full; len++) {
+    assert_int_equal(decode(&full, len, len), len < 8 ? -EINVAL : 0);
+    if (len < 8)
+      continue;
+    assert_int_equal(got.in.init.major, 7);
+    assert_int_equal(got.in.init.minor, 38);
+    assert_int_equal(got.in.init.max_readahead, len < 12 ? 0 : full.max_readahead);
+    assert_int_equal(got.in.init.flags & UINT32_MAX, len < 16 ? 0 : full.flags);
+    assert_int_equal(got.in.init.flags >> 32, len < 20 ? 0 : full.flags2);
+  }
+}
+
+static void init_is_read_however_it_is_cut(void **state) {
+  (void)state;
+  for (size_t way = 0; way < shred_ways(40 + sizeof full); way++) {
+    assert_int_equal(decode(&full, sizeof full, way), 0);
+    assert_int_equal(got.in.init.flags, (uint64_t)full.flags2 << 32 | full.flags);
+  }
+}
+
+static void the_second_word_of_flags_has_to_be_announced(void **state) {
+  (void)state;
+  struct fuse_init_in in = full;
+  in.flags &= ~(uint32_t)FUSE_INIT_EXT;
+  assert_int_equal(decode(&in, sizeof in, 0), 0);
+  assert_int_equal(got.in.init.flags, in.flags);
+}
+
+static void a_longer_init_is_one_of_a_newer_driver(void **state) {
+  (void)state;
+  unsigned char args[sizeof full + 64] = {0};
+  memcpy(args, &full, sizeof full);
+  memset(args + sizeof full, 0xff, 64);
+  assert_int_equal(decode(args, sizeof args, 0), 0);
+  assert_int_equal(got.in.init.flags, (uint64_t)full.flags2 << 32 | full.flags);
+}
+
+/* ---- what is agreed on ---- */
+
+static struct virtiofs_fuse_init_out out;
+static struct virtiofs_fuse_proto proto;
+
+static int negotiate(uint32_t major, uint32_t minor, uint64_t flags, uint64_t wanted, uint32_t max_write) {
+  struct virtiofs_fuse_init_in in = {.major = major, .minor = minor, .max_readahead = 4711, .flags = flags};
+  struct virtiofs_fuse_init_wants wants = {.flags = wanted, .max_write = max_write, .time_gran = 100};
+  memset(&out, 0xee, sizeof out);
+  proto.minor = 99;
+  return virtiofs_fuse_init_negotiate(&in, &wants, &out, &proto);
+}
+
+static void the_older_minor_is_spoken(void **state) {
+  (void)state;
+  for (uint32_t minor = 0; minor < 50; minor++) {
+    int rc = negotiate(7, minor, 0, 0, 4096);
+    assert_int_equal(rc, minor < VIRTIOFS_FUSE_MINOR_MIN ? -EPROTO : 0);
+    assert_int_equal(proto.minor, rc != 0 ? 0 : minor < 38 ? minor : 38);
+    assert_int_equal(out.minor, 38);
+  }
+  assert_int_equal(negotiate(7, UINT32_MAX, 0, 0, 4096), 0);
+  assert_int_equal(proto.minor, 38);
+}
+
+static void a_newer_major_is_told_ours_and_asks_again(void **state) {
+  (void)state;
+  assert_int_equal(negotiate(8, 0, UINT64_MAX, UINT64_MAX, 4096), 0);
+  assert_int_equal(proto.minor, 0);
+  assert_int_equal(out.major, 7);
+  assert_int_equal(out.flags, 0);
+  assert_int_equal(negotiate(UINT32_MAX, 0, 0, 0, 4096), 0);
+  assert_int_equal(proto.minor, 0);
+}
+
+static void an_older_major_is_refused(void **state) {
+  (void)state;
+  for (uint32_t major = 0; major < 7; major++) {
+    assert_int_equal(negotiate(major, 99, 0, 0, 4096), -EPROTO);
+    assert_int_equal(proto.minor, 0);
+  }
+}
+
+static void flags_are_those_of_both(void **state) {
+  (void)state;
+  for (unsigned bit = 0; bit < 64; bit++) {
+    uint64_t flag = UINT64_C(1) << bit;
+    assert_int_equal(negotiate(7, 38, flag, UINT64_MAX, 4096), 0);
+    assert_int_equal(out.flags, flag);
+    assert_int_equal(negotiate(7, 38, UINT64_MAX, flag, 4096), 0);
+    assert_int_equal(out.flags, flag);
+    assert_int_equal(negotiate(7, 38, ~flag, flag, 4096), 0);
+    assert_int_equal(out.flags, 0);
+  }
+}
+
+static void check_write(uint32_t wanted, bool max_pages, uint32_t max_write, uint16_t pages) {
+  uint64_t flags = max_pages ? VIRTIOFS_FUSE_MAX_PAGES : 0;
+  assert_int_equal(negotiate(7, 38, flags, VIRTIOFS_FUSE_MAX_PAGES, wanted), 0);
+  assert_int_equal(out.max_write, max_write);
+  assert_int_equal(out.max_pages, pages);
+}
+
+static void writes_are_as_large_as_the_pages_say(void **state) {
+  (void)state;
+  check_write(4096, true, 4096, 1);
+  check_write(4097, true, 4097, 2);
+  check_write(1 << 20, true, 1 << 20, 256);
+  check_write(1 << 20, false, 128 << 10, 32);
+  check_write(5000, false, 5000, 2);
+  check_write(UINT16_MAX * 4096U, true, UINT16_MAX * 4096U, UINT16_MAX);
+  check_write(UINT16_MAX * 4096U + 1, true, UINT16_MAX * 4096U, UINT16_MAX);
+  check_write(UINT32_MAX, true, UINT16_MAX * 4096U, UINT16_MAX);
+  check_write(UINT32_MAX, false, 128 << 10, 32);
+}
+
+static void the_rest_is_passed_on(void **state) {
+  (void)state;
+  assert_int_equal(negotiate(7, 31, 0, 0, 4096), 0);
+  assert_int_equal(out.major, 7);
+  assert_int_equal(out.max_readahead, 4711);
+  assert_int_equal(out.time_gran, 100);
+  assert_true(out.max_background > 0 && out.congestion_threshold > 0);
+  assert_true(out.congestion_threshold <= out.max_background);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(fields_are_there_as_far_as_the_message_goes),
+      cmocka_unit_test(init_is_read_however_it_is_cut),
+      cmocka_unit_test(the_second_word_of_flags_has_to_be_announced),
+      cmocka_unit_test(a_longer_init_is_one_of_a_newer_driver),
+      cmocka_unit_test(the_older_minor_is_spoken),
+      cmocka_unit_test(a_newer_major_is_told_ours_and_asks_again),
+      cmocka_unit_test(an_older_major_is_refused),
+      cmocka_unit_test(flags_are_those_of_both),
+      cmocka_unit_test(writes_are_as_large_as_the_pages_say),
+      cmocka_unit_test(the_rest_is_passed_on),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
