@@ -95,7 +95,7 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_virtq_map(struct virtiofs_virtq *
  * virtiofs_virtq_start - begin at a position
  * @base: index of the next buffer to take, modulo 65536
  *
- * The used index is what stands in the mapped ring. The next virtiofs_virtq_publish() notifies in any case.
+ * The used index is what stands in the mapped ring, and nothing is in flight. The next virtiofs_virtq_publish() notifies in any case.
  */
 VIRTIOFS_EXPORT void virtiofs_virtq_start(struct virtiofs_virtq *vq, uint16_t base);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/guest.h"
 #include "virtq/ring.h"
@@ -81,6 +82,7 @@ void virtiofs_virtq_start(struct virtiofs_virtq *vq, uint16_t base) {
   vq->published = vq->put;
   vq->signalled = false;
   vq->fault = VIRTIOFS_VIRTQ_OK;
+  memset(vq->in_flight, 0, (vq->num + 63) / 64 * sizeof(vq->in_flight[0]));
 }
 
 uint16_t virtiofs_virtq_base(const struct virtiofs_virtq *vq) {
