@@ -225,7 +225,9 @@ bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32
   return true;
 }
 
-void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
+/* One look at all that is retired. True if something came free after it was looked at. */
+static bool collect_once(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
+  bool missed = false;
   virtiofs_spin_lock(&table->retired_lock);
   uint32_t index = table->retired;
   table->retired = 0;
@@ -233,13 +235,21 @@ void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_g
   while (index != 0) {
     struct virtiofs_idslot *slot = virtiofs_slab_at(table, index);
     index = slot->next;
-    bool again = used(table, slot);
-    if (again)
+    if (used(table, slot)) {
       retire(table, slot);
-    else
+      /* Its last user may have let go just now, and have found nothing to collect. */
+      missed |= !used(table, slot);
+    } else {
       finish(table, slot, gone, ctx);
+    }
     atomic_fetch_sub(&table->retired_count, 1);
   }
+  return missed;
+}
+
+void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
+  while (collect_once(table, gone, ctx))
+    continue;
 }
 
 void virtiofs_idtable_clear(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
