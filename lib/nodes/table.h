@@ -23,7 +23,7 @@
 /* The id of a table's root; index 1, generation 0. */
 #define VIRTIOFS_ID_ROOT UINT64_C(1)
 /* Ids of a table. */
-#define VIRTIOFS_IDS_MAX (UINT64_C(1) << 31)
+#define VIRTIOFS_IDS_MAX (UINT64_C(1) << 30)
 
 struct virtiofs_idslot {
   _Atomic uint64_t id; /* 0: not live */
