@@ -5,7 +5,8 @@
 
 static const char text[] = "hello, guest\n";
 static const struct virtiofs_attr root = {.ino = 1, .mode = VIRTIOFS_S_IFDIR | 0555, .nlink = 2};
-static const struct virtiofs_attr file = {.ino = 2, .mode = VIRTIOFS_S_IFREG | 0444, .nlink = 1, .size = sizeof text - 1};
+static const struct virtiofs_attr file = {
+    .ino = 2, .mode = VIRTIOFS_S_IFREG | 0444, .nlink = 1, .size = sizeof text - 1};
 
 static int lookup(struct virtiofs_req *req, const struct virtiofs_lookup_in *in, struct virtiofs_entry_out *out) {
   (void)req;
@@ -22,8 +23,9 @@ static int getattr(struct virtiofs_req *req, const struct virtiofs_getattr_in *i
 }
 static int readdir(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, struct virtiofs_readdir_out *out) {
   (void)req;
+  struct virtiofs_dirent entry = {.name = "hello.txt", .len = 9, .ino = file.ino, .next = 1};
   if (in->offset == 0)
-    (void)!virtiofs_readdir_add(out, &(struct virtiofs_dirent){.name = "hello.txt", .len = 9, .ino = file.ino, .next = 1});
+    (void)!virtiofs_readdir_add(out, &entry);
   return 0;
 }
 static int read(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out) {
