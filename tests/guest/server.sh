@@ -6,10 +6,12 @@ SERVER_PID=
 SERVER_CHILDREN=
 
 # server_profile NAME: what we know of a server: SERVER_COMMAND, SERVER_RESTART (1: it exits when its
-# front-end leaves), SERVER_OPTIONAL (checks it may fail, as it lacks the thing). False for an unknown name.
+# front-end leaves), SERVER_OPTIONAL (checks it may fail, as it lacks the thing), SERVER_QUEUES (how many
+# request queues it can have, where that is few). False for an unknown name.
 server_profile() {
   SERVER_RESTART=0
   SERVER_OPTIONAL=
+  SERVER_QUEUES=
   case $1 in
     passthrough)
       SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir}"
@@ -17,10 +19,12 @@ server_profile() {
     c)
       SERVER_COMMAND="/usr/lib/qemu/virtiofsd --socket-path={socket} -o source={dir} -o sandbox=chroot -o cache=auto -o xattr"
       SERVER_RESTART=1
+      SERVER_QUEUES=1
       ;;
     rust)
       SERVER_COMMAND="${VIRTIOFS_PEER_VIRTIOFSD:-$BUILD_DIR/peers/bin/virtiofsd} --socket-path {socket} --shared-dir {dir} --sandbox chroot --cache auto --xattr --inode-file-handles=never"
       SERVER_RESTART=1
+      SERVER_QUEUES=1
       ;;
     *) return 1 ;;
   esac

@@ -7,6 +7,7 @@
 #   VIRTIOFS_GUEST_DEVICE_ARGS  more properties of vhost-user-fs-pci, like "packed=on"
 #   VIRTIOFS_GUEST_QUEUES       its num-request-queues
 #   VIRTIOFS_GUEST_MEMORY       the guest's memory, default 512M
+#   VIRTIOFS_GUEST_ACCEL        QEMU's accelerator, default tcg
 # and what prepare.sh reads.
 
 VM_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -40,7 +41,7 @@ vm_arguments() {
   device+=${VIRTIOFS_GUEST_DEVICE_ARGS:+,$VIRTIOFS_GUEST_DEVICE_ARGS}
   read -ra more <<<"${VIRTIOFS_GUEST_QEMU_ARGS:-}"
   VM_ARGUMENTS=(
-    -nodefaults -no-user-config -display none -no-reboot -accel tcg
+    -nodefaults -no-user-config -display none -no-reboot -accel "${VIRTIOFS_GUEST_ACCEL:-tcg}"
     -cpu qemu64 -smp 2 -m "$memory"
     -object "memory-backend-memfd,id=m0,size=$memory,share=on" -machine q35,memory-backend=m0
     -chardev "socket,id=fs,path=$1" -device "$device"
@@ -67,6 +68,16 @@ vm_start() {
     -kernel "$VM_KERNEL" ${initrd:+-initrd "$initrd"} -append "$(vm_kernel_line "$@")" \
     <&"$VM_INPUT" >"$log" 2>"$log.qemu" &
   VM_PID=$!
+}
+
+# vm_interactive SOCKET TAG INITRD: a guest whose serial console is this terminal, until it is off.
+vm_interactive() {
+  vm_arguments "$1" "$2"
+  setpriv --pdeathsig KILL -- "${VM_QEMU[@]}" "${VM_ARGUMENTS[@]}" -serial mon:stdio \
+    -kernel "$VM_KERNEL" -initrd "$3" -append "$(vm_kernel_line)" <&0 &
+  VM_PID=$!
+  wait "$VM_PID" || true
+  VM_PID=
 }
 
 # vm_lines: the serial log as lines of text.
@@ -110,7 +121,8 @@ vm_kill() {
   kill -KILL "$VM_PID" 2>/dev/null || true
   wait "$VM_PID" 2>/dev/null || true
   VM_PID=
-  exec {VM_INPUT}>&-
+  [[ -z $VM_INPUT ]] || exec {VM_INPUT}>&-
+  VM_INPUT=
 }
 
 # vm_tail: the ends of the last guest's logs, for a failure's report.

@@ -32,3 +32,20 @@ apt_proxy() {
   eval "$(apt-config shell value Acquire::http::Proxy)"
   echo "${value:-}"
 }
+
+# What it takes to build the project, and to boot a guest.
+# shellcheck disable=SC2034 # for those who source this
+{
+  BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config libcjson-dev libseccomp-dev libcap-ng-dev)
+  GUEST_PACKAGES=(qemu-system-x86 busybox-static kmod cpio xz-utils zstd lz4 util-linux gcc libc6-dev)
+}
+
+# missing_packages PACKAGE...: those that aren't installed, one a line.
+missing_packages() {
+  local package status
+  for package in "$@"; do
+    # shellcheck disable=SC2016 # dpkg-query's own format syntax
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [[ $status == installed ]] || echo "$package"
+  done
+}

@@ -50,14 +50,14 @@ depends_of() {
 }
 
 # kernel_packages META COMMAND...: the packages that together are the kernel META stands for:
-# one up to Linux 6, since then an image's binary and its modules lie in siblings of the same version.
+# one up to Linux 6, since then an image's binary, its modules and the list of what is built in lie in siblings of the same version.
 kernel_packages() {
   local meta=$1 image version
   shift
   image=$(depends_of "$meta" "$@" | grep -m 1 '^linux-image-[0-9]') || die "$meta names no kernel package"
   version=${image#linux-image-}
   echo "$image"
-  depends_of "$image" "$@" | grep -E "^linux-(binary|modules)-" | grep -F -- "-$version" || true
+  depends_of "$image" "$@" | grep -E "^linux-(base|binary|modules)-" | grep -F -- "-$version" || true
 }
 
 # unpack_kernel DIR: makes DIR/vmlinux, DIR/root out of the packages lying in DIR.
