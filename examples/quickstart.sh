@@ -158,6 +158,7 @@ check_in_guest() {
   sum=$(sha256sum <"$check_dir/from-host")
   make_guest "${check_dir##*/}"
   progress "booting a guest"
+  VM_WATCHED=$SERVER_PID
   vm_start "$work/serial.log" "$run_dir/fs.sock" "$TAG" "$run_dir/initrd"
   vm_wait 120
   if [[ $VM_STATUS != 0 ]]; then

@@ -109,6 +109,11 @@ compile_programs() {
   mv "$1.new" "$1"
 }
 
+# What older versions of these scripts made; a test that runs just now may still use the latest.
+forget_old() {
+  find "$guest" -maxdepth 1 \( -name 'initramfs-*' -o -name 'programs-*' \) -mtime +0 -exec rm -rf {} +
+}
+
 key_of() { sha256sum | cut -c 1-16; }
 
 main() {
@@ -140,6 +145,7 @@ main() {
 
   initramfs=$guest/initramfs-$({ printf '%s\n' "$modules_dir" "${modules[@]}" && cat "$busybox" "$here/prepare.sh" "$here"/inside/{init,passwd,group}; } | key_of).cpio
   if [[ ! -s $initramfs ]]; then
+    forget_old
     progress "making the guest's initramfs"
     make_initramfs "$initramfs" "${modules[@]}"
   fi

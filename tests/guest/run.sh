@@ -117,11 +117,16 @@ start_server() {
 $(tail -n 20 "$logs/server.log")"
     return 1
   fi
+  VM_WATCHED=$SERVER_PID
   progress "the server listens (process $SERVER_PID, after $((SECONDS - since)) s)"
 }
 
 # before_guest: in restart mode each guest has a server of its own.
 before_guest() {
+  if (($(time_left) == 0)); then
+    failed deadline "expected all within $deadline s, got no time for another guest"
+    return 1
+  fi
   if [[ -n $SERVER_PID ]]; then
     wait_until $START_SECONDS server_listens "$socket" && return 0
     failed server-listens "expected it to listen for the next guest within $START_SECONDS s, got nothing"
@@ -170,6 +175,7 @@ finish_guest() {
   case $VM_STATUS in
     0) passed "guest-$1" ;;
     1) vm_lines | grep -q '^not ok ' || failed "guest-$1" "expected a failed check to explain exit status 1, got none" ;;
+    abandoned) failed "guest-$1" "expected the server to serve it to its end, got the server's end" ;;
     timeout) failed "guest-$1" "expected its end within $deadline s of the test's start, got none" ;;
     *) failed "guest-$1" "expected an exit status from its script, got '$VM_STATUS'" ;;
   esac
@@ -239,7 +245,7 @@ end_server() {
 
 check_sanitizers() {
   local found
-  found=$(grep -nE -m 1 -A 30 'ERROR: [A-Za-z]*Sanitizer|WARNING: [A-Za-z]*Sanitizer|runtime error:|DEADLYSIGNAL|Assertion .* failed|panicked at' "$logs/server.log" || true)
+  found=$(grep -anE -m 1 -A 30 'ERROR: [A-Za-z]*Sanitizer|WARNING: [A-Za-z]*Sanitizer|runtime error:|DEADLYSIGNAL|Assertion .* failed|panicked at' "$logs/server.log" || true)
   if [[ -z $found ]]; then
     passed server-stderr
   else

@@ -15,6 +15,9 @@ VM_PID=
 VM_LOG=
 VM_INPUT=
 VM_ANSWERED=0
+# A process that the guest can't go on without: once it is gone, waiting ends after a short grace.
+VM_WATCHED=
+VM_GRACE_SECONDS=5
 
 # vm_prepare: makes or finds kernel, initramfs and programs; ends the script with 77 where it can't.
 vm_prepare() {
@@ -64,6 +67,7 @@ vm_start() {
   : >"$log"
   VM_LOG=$log
   VM_ANSWERED=0
+  VM_GONE_SINCE=
   setpriv --pdeathsig KILL -- "${VM_QEMU[@]}" "${VM_ARGUMENTS[@]}" -serial stdio \
     -kernel "$VM_KERNEL" ${initrd:+-initrd "$initrd"} -append "$(vm_kernel_line "$@")" \
     <&"$VM_INPUT" >"$log" 2>"$log.qemu" &
@@ -96,19 +100,31 @@ vm_answer() {
   done
 }
 
+vm_watched_gone() {
+  if [[ -z $VM_WATCHED ]] || alive "$VM_WATCHED"; then
+    VM_GONE_SINCE=
+    return 1
+  fi
+  VM_GONE_SINCE=${VM_GONE_SINCE:-$SECONDS}
+  ((SECONDS - VM_GONE_SINCE >= VM_GRACE_SECONDS))
+}
+
 vm_ended_or_line() {
   vm_answer
-  gone "$VM_PID" || { [[ -n $1 ]] && vm_has_line "$1"; }
+  gone "$VM_PID" || { [[ -n $1 ]] && vm_has_line "$1"; } || vm_watched_gone
 }
 
 # vm_wait_line SECONDS LINE: until the guest prints it; false if QEMU ends or the time is over first.
 vm_wait_line() { wait_until "$1" vm_ended_or_line "$2" && vm_has_line "$2"; }
 
 # vm_wait SECONDS: until the guest is off. VM_STATUS is its script's exit status;
-# "none" if it ended without saying one, "timeout" if it had to be killed.
+# "none" if it ended without saying one, "timeout" or "abandoned" if it had to be killed, the
+# second because what it needs is gone.
 vm_wait() {
   VM_STATUS=timeout
-  if wait_until "$1" vm_ended_or_line ''; then
+  if wait_until "$1" vm_ended_or_line '' && alive "$VM_PID"; then
+    VM_STATUS=abandoned
+  elif gone "$VM_PID"; then
     VM_STATUS=$(vm_lines | sed -n 's/^@@exit \([0-9]*\)@@$/\1/p' | tail -n 1)
     VM_STATUS=${VM_STATUS:-none}
   fi

@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -8,30 +7,31 @@
 
 #include "probe.h"
 
-/* Writes the file's bytes to standard output out of a mapping: the caller compares them. */
-int probe_mmap_read(int argc, char **argv) {
+static char *map_file(const char *path, size_t *len) {
   struct stat st;
-  char *map;
-  int fd;
+  int fd = open(path, O_RDONLY);
+
+  if (fd < 0 || fstat(fd, &st) < 0)
+    return MAP_FAILED;
+  *len = (size_t)st.st_size;
+  return mmap(NULL, *len, PROT_READ, MAP_SHARED, fd, 0);
+}
+
+/* FILE EXPECTED: the same bytes in both, read through a mapping. */
+int probe_mmap_read(int argc, char **argv) {
+  size_t len, want_len;
+  char *map, *want;
 
   (void)argc;
-  fd = open(argv[0], O_RDONLY);
-  if (fd < 0 || fstat(fd, &st) < 0)
-    return probe_error("open and fstat");
-  map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+  map = map_file(argv[0], &len);
   if (map == MAP_FAILED)
     return probe_error("mmap");
-  /* write(2) from the mapping would read the pages inside the kernel: touch each one from here. */
-  for (off_t at = 0; at < st.st_size;) {
-    char copy[4096];
-    size_t len = st.st_size - at < (off_t)sizeof copy ? (size_t)(st.st_size - at) : sizeof copy;
-
-    memcpy(copy, map + at, len);
-    if (write(STDOUT_FILENO, copy, len) != (ssize_t)len)
-      return PROBE_FAILED;
-    at += (off_t)len;
-  }
-  return PROBE_OK;
+  want = map_file(argv[1], &want_len);
+  if (want == MAP_FAILED)
+    return probe_error("mmap of the expected file");
+  if (len != want_len)
+    return probe_failed("the same size", "%zu in place of %zu", len, want_len);
+  return probe_same("the mapped file", want, map, len) ? PROBE_OK : PROBE_FAILED;
 }
 
 /* Changes a file through a shared mapping; what pread(2) then gives must be the new bytes. */

@@ -12,7 +12,7 @@ static const struct {
   int (*run)(int argc, char **argv);
   int args;
 } probes[] = {
-  {"mmap-read", probe_mmap_read, 1},
+  {"mmap-read", probe_mmap_read, 2},
   {"mmap-write", probe_mmap_write, 1},
   {"append", probe_append, 1},
   {"unlinked", probe_unlinked, 1},
