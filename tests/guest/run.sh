@@ -99,7 +99,7 @@ make_directories() {
 
 make_jobs() {
   local guest
-  printf 'TAG=%q CHECK_OPTIONAL=%q\n' "$TAG" "$CHECK_OPTIONAL" | tee "$share/root/settings" >"$run_dir/settings"
+  printf '%s=%q\n' TAG "$TAG" CHECK_OPTIONAL "$CHECK_OPTIONAL" QUEUES "${VIRTIOFS_GUEST_QUEUES:-1}" | tee "$share/root/settings" >"$run_dir/settings"
   for guest in main again; do
     mkdir -p "$run_dir/$guest/job"
     cp "$here/inside/$guest.sh" "$run_dir/$guest/job/run"

@@ -118,7 +118,7 @@ saw_ownership() {
 
 saw_nothing_left() {
   want 'what is left in the work directory' \
-    'allocated appended2 big.out changed cut-open errors fifo mapped node pair.a pair.b positions punched synced timed' \
+    'allocated appended2 big.out changed cut-open direct errors fifo locked mapped node pair.a pair.b positions punched synced timed' \
     "$(cd "$share/work" && echo *)"
 }
 

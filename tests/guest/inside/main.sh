@@ -17,6 +17,16 @@ is_mounted() {
   want 'the mounted source' "$TAG" "$(awk '$2 == "/mnt" { print $1 }' /proc/mounts)"
 }
 
+# Linux takes one interrupt for each request queue that it uses, and more than one since 6.11.
+request_queues() {
+  expected=$QUEUES
+  release=$(uname -r)
+  minor=${release#*.}
+  [ $((${release%%.*} * 1000 + ${minor%%.*})) -ge 6011 ] || expected=1
+  [ "$expected" -le "$(nproc)" ] || expected=$(nproc)
+  want 'the request queues in use' "$expected" "$(grep -c 'virtio[0-9]*-requests' /proc/interrupts)"
+}
+
 read_big() { want 'its sha256' "$(cat /job/expected/big.sha256)" "$(sha256sum </mnt/big.bin)"; }
 
 # The host compares; one line more makes every block straddle two of the source's.
@@ -266,6 +276,7 @@ kernel_log() {
 check mount mount_share
 [ "$CHECKS_FAILED" = 0 ] || exit 1
 check mounted is_mounted
+check queues request_queues
 check listing same_text /job/expected/listing listing /mnt/tree
 check attributes same_text /job/expected/attributes attributes /mnt/tree
 check contents same_text /job/expected/contents contents /mnt/tree
@@ -298,6 +309,11 @@ check mmap-write probe mmap-write mapped
 check fallocate probe fallocate allocated
 check punch-hole probe punch-hole punched
 check seek-holes probe seek-holes /mnt/tree/sparse
+check open-many probe open-many /mnt/work/errors
+check direct probe direct direct
+check parallel probe parallel /mnt/work/errors
+check locks probe locks locked
+check socket probe socket socket
 check user-refused user_refused
 check user-owns user_owns
 check setgid-directory setgid_directory

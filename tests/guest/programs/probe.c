@@ -27,6 +27,11 @@ static const struct {
   {"readdir-remove", probe_readdir_remove, 2},
   {"times", probe_times, 1},
   {"fsync", probe_fsync, 1},
+  {"open-many", probe_open_many, 1},
+  {"direct", probe_direct, 1},
+  {"parallel", probe_parallel, 1},
+  {"locks", probe_locks, 1},
+  {"socket", probe_socket, 1},
   {"errors", probe_errors, 1},
 };
 

@@ -28,6 +28,11 @@ int probe_readdir_seek(int argc, char **argv);
 int probe_readdir_remove(int argc, char **argv);
 int probe_times(int argc, char **argv);
 int probe_fsync(int argc, char **argv);
+int probe_open_many(int argc, char **argv);
+int probe_direct(int argc, char **argv);
+int probe_parallel(int argc, char **argv);
+int probe_locks(int argc, char **argv);
+int probe_socket(int argc, char **argv);
 int probe_errors(int argc, char **argv);
 
 #endif
