@@ -43,7 +43,7 @@ one_run() {
   VIRTIOFS_GUEST_NAME=$name-$2 "$here/run.sh" "${args[@]}" </dev/null >"$log" 2>&1 || status=$?
   case $status in
     0) verdict=$(tail -n 1 "$log") ;;
-    77) verdict=$(grep '^SKIP' "$log" | head -n 1) ;;
+    77) verdict=$(sed -n 's/^SKIP [^:]*: /skipped: /p' "$log" | head -n 1) ;;
     *)
       verdict="FAILED: $(tail -n 1 "$log")"
       failures=$((failures + 1))

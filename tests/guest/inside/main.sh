@@ -270,7 +270,7 @@ mount_again() {
 # What the kernel has to say about the device or itself; its own banner is not a complaint.
 kernel_log() {
   want "the kernel's complaints" '' \
-    "$(dmesg | grep -iE 'WARNING:|BUG:|Oops|Call Trace|blocked for more|virtio.*(bad|invalid|wrong|broken|not a head)|(virtiofs|fuse)[: ].*(bad|invalid|err|fail)')"
+    "$(dmesg | grep -E 'WARNING:|BUG:|Oops:|Call Trace:|blocked for more|virtio.*(bad|invalid|wrong|broken|not a head|used len)|(virtiofs|fuse): .*(bad|invalid|err|fail)')"
 }
 
 check mount mount_share
