@@ -78,7 +78,8 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
-  state->child_inputs[0] = parse->config->argp_input;
+  if (parse->config->argp != NULL)
+    state->child_inputs[0] = parse->config->argp_input;
   parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
