@@ -5,7 +5,8 @@
 #
 #   tests/guest/run.sh [SERVER]
 #
-# SERVER is passthrough (default), c or rust: see server.sh. The environment overrides it:
+# SERVER is passthrough (default), c or rust: see server.sh. The environment overrides it; a command
+# line of one's own keeps what is declared for SERVER, if that is given, and has nothing declared if not:
 #   VIRTIOFS_GUEST_SERVER    the server's command line; {socket}, {dir} and {tag} are filled in
 #   VIRTIOFS_GUEST_RESTART   1: the server exits when its front-end leaves; start it for each guest
 #   VIRTIOFS_GUEST_OPTIONAL  checks that may fail because the server lacks the thing

@@ -15,6 +15,8 @@ server_profile() {
   case $1 in
     passthrough)
       SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir}"
+      # It refuses them unless asked: on the host they would be a way to its devices.
+      SERVER_OPTIONAL=device-nodes
       ;;
     c)
       SERVER_COMMAND="/usr/lib/qemu/virtiofsd --socket-path={socket} -o source={dir} -o sandbox=chroot -o cache=auto -o xattr"
