@@ -3,7 +3,8 @@
 #
 #   tests/guest/peers-run.sh [SERVER]...      default: c rust
 #
-# A SERVER is passthrough, c, rust, or NAME=COMMAND LINE as in VIRTIOFS_GUEST_SERVER (one argument).
+# A SERVER is passthrough, c, rust, or NAME=COMMAND LINE as in VIRTIOFS_GUEST_SERVER (one argument). Where
+# NAME is, or begins with, one of the three and a dash, what is declared for that one holds.
 # The combinations: this system's QEMU and Debian 12's kernel; the newer QEMU and kernel of
 # tests/peers.sh, which is run first; and the newer pair with four request queues.
 # Status: 0 if no run failed, 1 otherwise.
@@ -36,7 +37,10 @@ one_run() {
   unset VIRTIOFS_GUEST_SERVER
   if [[ $1 == *=* ]]; then
     export VIRTIOFS_GUEST_SERVER=${1#*=}
-    args=()
+    case ${name%%-*} in
+      passthrough | c | rust) args=("${name%%-*}") ;;
+      *) args=() ;;
+    esac
   fi
   log=$BUILD_DIR/guest/peers-run/$name-$2.log
   progress "$name, $2"
@@ -50,8 +54,8 @@ one_run() {
       grep -E -A 3 '^not ok ' "$log" | sed 's/^/      /' || true
       ;;
   esac
-  results+=("$(printf '%-14s %-16s %4s s  %s' "$name" "$2" $((SECONDS - since)) "$verdict")")
-  grep '^optional ' "$log" | sed 's/^/      /' || true
+  results+=("$(printf '%-20s %-16s %4s s  %s' "$name" "$2" $((SECONDS - since)) "$verdict")")
+  grep '^optional [a-z]*\/' "$log" | sed 's/^/      /' || true
 }
 
 main() {
@@ -70,7 +74,7 @@ main() {
       one_run "$server" "$combination"
     done
   done
-  printf '\n%-14s %-16s %6s  %s\n' server combination time result
+  printf '\n%-20s %-16s %6s  %s\n' server combination time result
   printf '%s\n' "${results[@]}"
   ((failures == 0))
 }

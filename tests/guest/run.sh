@@ -5,8 +5,9 @@
 #
 #   tests/guest/run.sh [SERVER]
 #
-# SERVER is passthrough (default), c or rust: see server.sh. The environment overrides it:
-#   VIRTIOFS_GUEST_SERVER    the server's command line; {socket}, {dir} and {tag} are filled in
+# SERVER is passthrough (default), c or rust: see server.sh. The environment overrides it; a command
+# line of one's own keeps what is declared for SERVER, if that is given, and has nothing declared if not:
+#   VIRTIOFS_GUEST_SERVER    the server's command line; {socket}, {dir}, {tag} and {queues} are filled in
 #   VIRTIOFS_GUEST_RESTART   1: the server exits when its front-end leaves; start it for each guest
 #   VIRTIOFS_GUEST_OPTIONAL  checks that may fail because the server lacks the thing
 #   VIRTIOFS_GUEST_NAME      what to call this variant in the output and below BUILD/guest/logs

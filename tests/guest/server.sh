@@ -15,6 +15,10 @@ server_profile() {
   case $1 in
     passthrough)
       SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir}"
+      # Where nobody asks for several, its default is tested.
+      if [[ -n ${VIRTIOFS_GUEST_QUEUES:-} ]]; then SERVER_COMMAND+=' --queues {queues}'; fi
+      # It refuses them unless asked: on the host they would be a way to its devices.
+      SERVER_OPTIONAL=device-nodes
       ;;
     c)
       SERVER_COMMAND="/usr/lib/qemu/virtiofsd --socket-path={socket} -o source={dir} -o sandbox=chroot -o cache=auto -o xattr"
@@ -38,6 +42,7 @@ server_words() {
   for word in "${words[@]}"; do
     word=${word//'{socket}'/$2}
     word=${word//'{dir}'/$3}
+    word=${word//'{queues}'/${VIRTIOFS_GUEST_QUEUES:-1}}
     SERVER_WORDS+=("${word//'{tag}'/$4}")
   done
   ((${#SERVER_WORDS[@]} > 0)) || die "the server's command is empty"
