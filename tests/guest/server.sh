@@ -14,11 +14,9 @@ server_profile() {
   SERVER_QUEUES=
   case $1 in
     passthrough)
-      SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir}"
+      SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir} --device-nodes"
       # Where nobody asks for several, its default is tested.
       if [[ -n ${VIRTIOFS_GUEST_QUEUES:-} ]]; then SERVER_COMMAND+=' --queues {queues}'; fi
-      # It refuses them unless asked: on the host they would be a way to its devices.
-      SERVER_OPTIONAL=device-nodes
       ;;
     c)
       SERVER_COMMAND="/usr/lib/qemu/virtiofsd --socket-path={socket} -o source={dir} -o sandbox=chroot -o cache=auto -o xattr"
