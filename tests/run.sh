@@ -67,7 +67,7 @@ step_debug() {
 
 # The same on what clang built, optimised.
 step_release() {
-  build clang release -DCMAKE_C_COMPILER=clang
+  build clang release -DCMAKE_C_COMPILER=clang -DBUILD_TESTING=ON
   run_tests clang
 }
 
