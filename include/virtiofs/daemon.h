@@ -55,7 +55,7 @@ struct virtiofs_daemon_config {
  * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
  *
  * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as the
- * hard limit allows, SIGPIPE ignored.
+ * hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
  *
  * Return: the process's exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.
