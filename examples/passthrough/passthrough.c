@@ -17,6 +17,7 @@
 struct settings {
   const char *shared_dir;
   uint64_t valid_ns;
+  bool device_nodes;
 };
 
 /* How long the guest may believe what it knows of names and attributes. */
@@ -43,6 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       return 0;
     (void)fprintf(stderr, PROGRAM ": --cache must be auto, always or never, not '%s'\n", arg);
     exit(EXIT_FAILURE);
+  case 'n':
+    settings->device_nodes = true;
+    return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -56,6 +60,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .entry_valid_ns = settings->valid_ns,
       .attr_valid_ns = settings->valid_ns,
       .log = *log,
+      .device_nodes = settings->device_nodes,
   };
   struct virtiofs_passthrough *passthrough;
   if (settings->shared_dir == NULL) {
@@ -79,6 +84,7 @@ int main(int argc, char **argv) {
   static const struct argp_option options[] = {
       {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
       {"cache", 'c', "MODE", 0, "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
+      {"device-nodes", 'n', NULL, 0, "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
       {0},
   };
   static const struct argp argp = {.options = options, .parser = parse};

@@ -135,7 +135,11 @@ struct virtiofs_ops {
   /** Read up to `in->size` bytes into `in->data`; fewer only at the end of the file. */
   int (*read)(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out);
 
-  /** Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. */
+  /**
+   * Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. Whether to append says
+   * O_APPEND in `in->flags`, not in those of open: fcntl(2) may have changed it. Bytes of the guest's page cache
+   * (VIRTIOFS_WRITE_CACHE) never append.
+   */
   int (*write)(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out);
 
   /** Sizes of the file system that the node is on. */
@@ -171,7 +175,10 @@ struct virtiofs_ops {
   /** Make a directory's names durable. */
   int (*fsyncdir)(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
 
-  /** Make a file, owned by the caller, and open it. Gives a node and a handle. O_EXCL: -EEXIST if the name is there. */
+  /**
+   * Make a file, owned by the caller, and open it. Gives a node and a handle. The guest believes that the name is not there: if it
+   * is, open that file unless O_EXCL is set (-EEXIST), with the caller's rights, which the guest has not checked.
+   */
   int (*create)(struct virtiofs_req *req, const struct virtiofs_create_in *in, struct virtiofs_create_out *out);
 
   /** Reserve, zero, punch or collapse a range, as fallocate(2). -EOPNOTSUPP for modes that you don't have. */

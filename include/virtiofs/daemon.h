@@ -29,7 +29,7 @@ struct argp;
 struct virtiofs_daemon_config {
   size_t size;              /**< sizeof(struct virtiofs_daemon_config) */
   const char *doc;          /**< one line for --help: what is served; NULL: nothing said */
-  const char *version;      /**< for --version, "NAME 1.2"; NULL: the library's */
+  const char *version;      /**< for --version, "NAME 1.2"; NULL: the library's; must be constant */
   const struct argp *argp;  /**< the program's own options (argp(3)); keys below 0x10000 are the program's; NULL: none */
   void *argp_input;         /**< state->input of @argp's parser */
   const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
@@ -55,7 +55,7 @@ struct virtiofs_daemon_config {
  * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
  *
  * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as the
- * hard limit allows, SIGPIPE ignored.
+ * hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
  *
  * Return: the process's exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.

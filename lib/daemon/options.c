@@ -78,7 +78,8 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
-  state->child_inputs[0] = parse->config->argp_input;
+  if (parse->config->argp != NULL)
+    state->child_inputs[0] = parse->config->argp_input;
   parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
@@ -122,15 +123,6 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static void print_version(FILE *stream, struct argp_state *state) {
-  const struct parse *parse = state->input;
-  const char *version = parse->config->version;
-  if (version != NULL)
-    (void)fprintf(stream, "%s\n", version);
-  else
-    (void)fprintf(stream, "%s (libvirtiofs %s)\n", state->name, virtiofs_version_string());
-}
-
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
                                    const struct virtiofs_daemon_config *config, int argc, char **argv) {
   struct argp_child children[2] = {{.argp = config->argp}};
@@ -140,7 +132,7 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
                       .children = config->argp != NULL ? children : NULL};
   struct parse parse = {.options = options, .config = config};
   *options = (struct virtiofs_daemon_options){.fd = -1, .queues = 1, .log_level = VIRTIOFS_LOG_INFO};
-  argp_program_version_hook = print_version;
+  argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
   error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);
   if (parse.quiet != NULL)

@@ -25,6 +25,8 @@ int virtiofs_daemon_process_prepare(const char *program) {
     (void)setrlimit(RLIMIT_NOFILE, &files);
   }
   (void)signal(SIGPIPE, SIG_IGN);
+  /* A guest that writes past RLIMIT_FSIZE is to get EFBIG, not to end the server. */
+  (void)signal(SIGXFSZ, SIG_IGN);
   return 0;
 }
 

@@ -7,8 +7,12 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+/* A front-end that stops amid a message must not keep us from being stopped. */
+#define STALLED_SECONDS 10
 
 #define FDS_BYTES (VIRTIOFS_VHOST_USER_FDS_MAX * sizeof(int))
 
@@ -51,7 +55,9 @@ static ssize_t recvmsg_again(int fd, struct msghdr *hdr) {
   do
     n = recvmsg(fd, hdr, MSG_CMSG_CLOEXEC);
   while (n < 0 && errno == EINTR);
-  return n < 0 ? -errno : n;
+  if (n < 0)
+    return errno == EAGAIN ? -ETIMEDOUT : -errno;
+  return n;
 }
 
 /*
@@ -133,7 +139,7 @@ static int socket_send(struct virtiofs_vhost_transport *transport, const struct 
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return -errno;
+      return errno == EAGAIN ? -ETIMEDOUT : -errno;
     /* The descriptors went with the first byte. */
     hdr.msg_control = NULL;
     hdr.msg_controllen = 0;
@@ -160,4 +166,7 @@ void virtiofs_vhost_socket_init(struct virtiofs_vhost_socket *sock, int take_fd)
   int flags = fcntl(take_fd, F_GETFL);
   if (flags >= 0 && (flags & O_NONBLOCK) != 0)
     (void)fcntl(take_fd, F_SETFL, flags & ~O_NONBLOCK);
+  struct timeval stalled = {.tv_sec = STALLED_SECONDS};
+  (void)setsockopt(take_fd, SOL_SOCKET, SO_RCVTIMEO, &stalled, sizeof stalled);
+  (void)setsockopt(take_fd, SOL_SOCKET, SO_SNDTIMEO, &stalled, sizeof stalled);
 }

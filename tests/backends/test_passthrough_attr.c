@@ -43,6 +43,12 @@ static void setting_mode(void **state) {
   struct virtiofs_setattr_in in = {.node = share_lookup(s, "link"), .valid = VIRTIOFS_SET_MODE, .mode = 0777};
   assert_int_equal(set(s, in, "link"), -EOPNOTSUPP);
   assert_int_equal(share_stat(s, "target").st_mode & 07777, 0600);
+  struct stat before = share_stat(s, "link");
+  in.valid |= VIRTIOFS_SET_UID;
+  in.uid = geteuid();
+  assert_int_equal(set(s, in, "link"), -EOPNOTSUPP);
+  struct stat after = share_stat(s, "link"); /* refused before anything was done */
+  assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim);
 }
 
 static void setting_owner(void **state) {

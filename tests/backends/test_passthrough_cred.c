@@ -3,6 +3,8 @@
 #include "passthrough_share.h"
 
 #include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -208,6 +210,46 @@ static void ordinary_user_serves(void **state) {
     assert_owner(s, each[i], USER, GROUP);
 }
 
+/* Keeps root's capabilities in a process of an ordinary user, as a service manager may start a server. */
+static bool become_user_with_caps(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setgid(GROUP) != 0 || setuid(USER) != 0 ||
+      syscall(SYS_capget, &header, caps) != 0)
+    return false;
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+    caps[i].effective = caps[i].permitted;
+  return syscall(SYS_capset, &header, caps) == 0;
+}
+
+/* There the kernel doesn't give back by itself what it took. */
+static void user_with_capabilities_serves(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    static char before[1024], after[1024];
+    struct virtiofs_entry_out out;
+    int bad = !become_user_with_caps();
+    virtiofs_passthrough_free(s->fs);
+    share_serve(s, (struct virtiofs_passthrough_config){.entry_valid_ns = 0});
+    who_am_i(before, sizeof before);
+    be_guest_user(s, 0, 0);
+    bad |= share_try_mkdir(s, s->root, "root", 0755, &out) != 0;
+    be_guest_user(s, 777, 778);
+    bad |= share_try_mkdir(s, s->root, "other", 0755, &out) != 0;
+    who_am_i(after, sizeof after);
+    _exit(bad | (strcmp(before, after) != 0));
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_owner(s, "root", 0, 0);
+  assert_owner(s, "other", 777, 778);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(files_belong_to_guest_user),
@@ -218,6 +260,7 @@ int main(void) {
       share_test(existing_file_is_opened_as_guest_user),
       share_test(set_group_id_directories),
       share_test(ordinary_user_serves),
+      share_test(user_with_capabilities_serves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ static struct {
   int fail_after;     /* calls that work before one fails with @error; 0: none fails */
   int error;
   int most_segments; /* largest count seen */
+  int flags;         /* of the last pwritev2 */
 } host;
 
 static bool host_refuses(int count) {
@@ -59,6 +60,7 @@ ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset) {
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags) {
   struct iovec less[1024];
+  host.flags = flags;
   if (host_refuses(count))
     return -1;
   if (count > 1024)
@@ -229,10 +231,28 @@ static void errors_half_way(void **state) {
   share_release(s, handle);
 }
 
+/* As durable as the guest's program asked for, when it asked: fcntl(2) may have come after open(2). */
+static void each_write_says_how_durable(void **state) {
+  struct share *s = *state;
+  uint64_t handle = open_file(s);
+  assert_int_equal(share_write(s, handle, 0, "x", O_RDWR, 0), 1);
+  assert_int_equal(host.flags, 0);
+  assert_int_equal(share_write(s, handle, 0, "x", O_RDWR | O_SYNC, 0), 1);
+  assert_int_equal(host.flags, RWF_SYNC);
+  assert_int_equal(share_write(s, handle, 0, "x", O_RDWR | O_DSYNC | O_APPEND, 0), 1);
+  assert_int_equal(host.flags, RWF_DSYNC | RWF_APPEND);
+  share_release(s, handle);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(many_segments), share_test(short_transfers), share_test(size_is_less_than_room),
-      share_test(end_of_file),   share_test(huge_offsets),    share_test(errors_half_way),
+      share_test(many_segments),
+      share_test(short_transfers),
+      share_test(size_is_less_than_room),
+      share_test(end_of_file),
+      share_test(huge_offsets),
+      share_test(errors_half_way),
+      share_test(each_write_says_how_durable),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

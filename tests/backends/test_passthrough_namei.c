@@ -2,6 +2,10 @@
 /* Names: lookup, forget, unlink, rmdir, rename, link. */
 #include "passthrough_share.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
 static void lookup_gives_attributes(void **state) {
   struct share *s = *state;
   struct virtiofs_entry_out out;
@@ -110,6 +114,46 @@ static void hard_links_are_one_node(void **state) {
   uint64_t node = share_lookup(s, "one");
   assert_int_equal(share_lookup(s, "two"), node);
   share_forget(s, node, 2);
+}
+
+/* Two file systems have the same numbers; a bind mount has even the same device. All are nodes of their own. */
+static int walk_mounts(struct share *s) {
+  char a[300], b[300], bound[300];
+  struct stat st[3];
+  uint64_t nodes[3];
+  snprintf(a, sizeof a, "%s/a", s->dir);
+  snprintf(b, sizeof b, "%s/b", s->dir);
+  snprintf(bound, sizeof bound, "%s/bound", s->dir);
+  if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("none", a, "tmpfs", 0, NULL) != 0 || mount("none", b, "tmpfs", 0, NULL) != 0 ||
+      mount(a, bound, NULL, MS_BIND, NULL) != 0)
+    return 77;
+  close(s->fd); /* the old namespace's */
+  s->fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  virtiofs_passthrough_free(s->fs);
+  share_serve(s, (struct virtiofs_passthrough_config){.entry_valid_ns = 0});
+  static const char *const names[] = {"a", "b", "bound"};
+  for (int i = 0; i < 3; i++) {
+    st[i] = share_stat(s, names[i]);
+    nodes[i] = share_lookup(s, names[i]);
+  }
+  bool same_numbers = st[0].st_ino == st[1].st_ino && st[0].st_ino == st[2].st_ino && st[0].st_dev == st[2].st_dev;
+  return same_numbers && nodes[0] != nodes[1] && nodes[0] != nodes[2] && nodes[1] != nodes[2] ? 0 : 1;
+}
+
+static void mounts_are_places_of_their_own(void **state) {
+  struct share *s = *state;
+  assert_int_equal(mkdirat(s->fd, "a", 0700) | mkdirat(s->fd, "b", 0700) | mkdirat(s->fd, "bound", 0700), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    _exit(walk_mounts(s));
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77)
+    skip(); /* may not mount */
+  assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static int unlink_name(struct share *s, const char *name) {
@@ -240,12 +284,19 @@ static void linking(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(lookup_gives_attributes),          share_test(lookup_says_no),
-      share_test(symlinks_are_not_followed),        share_test(replaced_file_is_another_node),
-      share_test(number_is_not_reused_while_known), share_test(forget_counts),
-      share_test(hard_links_are_one_node),          share_test(removing),
-      share_test(unlinked_file_lives_on),           share_test(renaming),
-      share_test(whiteout_is_left_behind),          share_test(linking),
+      share_test(lookup_gives_attributes),
+      share_test(lookup_says_no),
+      share_test(symlinks_are_not_followed),
+      share_test(replaced_file_is_another_node),
+      share_test(number_is_not_reused_while_known),
+      share_test(forget_counts),
+      share_test(hard_links_are_one_node),
+      share_test(mounts_are_places_of_their_own),
+      share_test(removing),
+      share_test(unlinked_file_lives_on),
+      share_test(renaming),
+      share_test(whiteout_is_left_behind),
+      share_test(linking),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

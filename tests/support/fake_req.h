@@ -33,6 +33,9 @@ struct virtiofs_readdir_out {
   struct fake_record records[FAKE_RECORDS];
 };
 
+/** Nodes handed to forget because their name had no room. */
+extern unsigned fake_handed_back;
+
 /** What virtiofs_log_write() was last asked to say, and how often it was asked. */
 extern char fake_log_last[256];
 extern unsigned fake_log_count;

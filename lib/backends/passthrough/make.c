@@ -76,7 +76,7 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   bool device = type == S_IFCHR || type == S_IFBLK;
   if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
     return -EINVAL;
-  /* A device node is a way into the host for whoever can open it there; character device 0:0 is overlayfs's whiteout. */
+  /* A device node is a way into the host for whoever can open it there; 0:0 is none, but overlayfs's whiteout. */
   bool whiteout = type == S_IFCHR && in->rdev_major == 0 && in->rdev_minor == 0;
   if (device && !whiteout && !fs->device_nodes)
     return -EPERM;

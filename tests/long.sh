@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What takes too long for every change: other servers, newer QEMU and kernel, the thread sanitizer under a guest, fuzzing.
+#
+#   tests/long.sh [STEP...]    all steps, or only those named
+#
+# Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
+# queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300). Runs after
+# tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/support/common.sh"
+
+STEPS=(peers tsan fuzz)
+logs=$BUILD_DIR/long
+passed=0
+failed=0
+step_pid=
+
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $step_pid ]]; then stop_process "$step_pid" 60 || true; fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir} --queues {queues} --device-nodes"; }
+
+step_peers() {
+  "$here/peers.sh" all
+  "$here/guest/peers-run.sh" c rust passthrough "passthrough-asan-pool=$(server asan) --thread-pool-size 4"
+}
+
+step_tsan() {
+  "$here/peers.sh" all
+  # shellcheck source=/dev/null
+  . "$BUILD_DIR/peers/env.sh"
+  VIRTIOFS_GUEST_NAME=tsan VIRTIOFS_GUEST_SERVER="$(server tsan) --thread-pool-size 4" VIRTIOFS_GUEST_QUEUES=4 \
+    VIRTIOFS_GUEST_QEMU=$VIRTIOFS_PEER_QEMU VIRTIOFS_GUEST_KERNEL=$VIRTIOFS_PEER_KERNEL \
+    VIRTIOFS_GUEST_MODULES=$VIRTIOFS_PEER_MODULES TSAN_OPTIONS="suppressions=$here/support/tsan.supp" \
+    "$here/guest/run.sh" passthrough
+}
+
+step_fuzz() {
+  local target
+  for target in fuse_request virtq_take session_requests; do
+    "$BUILD_DIR/fuzz/fuzz/$target" -max_total_time="${VIRTIOFS_FUZZ_SECONDS:-300}" -max_len=8192 -print_final_stats=1 \
+      "$BUILD_DIR/fuzz/fuzz/found/$target" "$REPO_DIR/fuzz/corpus/$target"
+  done
+}
+
+main() {
+  local step status
+  (($# > 0)) || set -- "${STEPS[@]}"
+  mkdir -p "$logs"
+  for step in "$@"; do
+    declare -F "step_$step" >/dev/null || die "no such step: $step (there are ${STEPS[*]})"
+  done
+  for step in "$@"; do
+    progress "$step ..."
+    status=0
+    "step_$step" >"$logs/$step.log" 2>&1 </dev/null &
+    step_pid=$!
+    wait "$step_pid" || status=$?
+    step_pid=
+    if ((status == 0)); then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+      tail -n 40 "$logs/$step.log"
+      progress "$step FAILED; all of it: ${logs#"$REPO_DIR"/}/$step.log"
+    fi
+  done
+  say "$passed passed, $failed failed"
+  ((failed == 0))
+}
+
+main "$@"

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Everything that has to pass before a change lands: installs what is missing, builds, tests, sums up.
+#
+#   tests/run.sh [STEP...]     all steps, or only those named
+#
+# Steps: debug (gcc), release (clang), asan, tsan, aarch64, s390x, fuzz, quickstart. Each step's output goes to
+# build/run/STEP.log; the end of it is shown where the step fails. As root: packages come from Debian by apt-get.
+# Ends with a line "N passed, N failed". Status: 0 if all passed, else 1. tests/long.sh has what takes longer.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/support/common.sh"
+# shellcheck source=tests/support/apt.sh
+. "$here/support/apt.sh"
+
+STEPS=(debug release asan tsan aarch64 s390x fuzz quickstart)
+TEST_PACKAGES=(g++ clang llvm libclang-rt-14-dev libcmocka-dev qemu-user-static gcc-aarch64-linux-gnu
+  gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross universal-ctags python3 git)
+LOG_LINES=60
+JOBS=$(nproc)
+logs=$BUILD_DIR/run
+passed=0
+failed=0
+step_pid=
+
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $step_pid ]]; then stop_process "$step_pid" 60 || true; fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "${BUILD_PACKAGES[@]}" "${GUEST_PACKAGES[@]}" "${TEST_PACKAGES[@]}" | sort -u)
+  ((${#missing[@]} == 0)) && return 0
+  progress "installing ${missing[*]}"
+  apt_get update >"$logs/install.log" 2>&1 && apt_get install --no-install-recommends "${missing[@]}" >>"$logs/install.log" 2>&1 && return 0
+  tail -n "$LOG_LINES" "$logs/install.log"
+  die "can't install what the tests need"
+}
+
+# build NAME PRESET OPTION...: configures and builds into build/NAME.
+build() {
+  local name=$1 preset=$2
+  shift 2
+  cmake --preset "$preset" -B "$BUILD_DIR/$name" -DVIRTIOFS_WERROR=ON "$@"
+  cmake --build "$BUILD_DIR/$name"
+}
+
+run_tests() {
+  local name=$1
+  shift
+  ctest --test-dir "$BUILD_DIR/$name" --output-on-failure -j "$JOBS" "$@"
+}
+
+# The unit tests, the structure of the sources, and a guest on what gcc built.
+step_debug() {
+  build debug debug -DCMAKE_C_COMPILER=gcc
+  run_tests debug
+}
+
+# The same on what clang built, optimised.
+step_release() {
+  build clang release -DCMAKE_C_COMPILER=clang -DBUILD_TESTING=ON
+  run_tests clang
+}
+
+step_asan() {
+  build asan asan -DCMAKE_C_COMPILER=gcc
+  run_tests asan
+}
+
+# No guest: its server is another process, and one guest under each of the others is enough.
+step_tsan() {
+  build tsan tsan -DCMAKE_C_COMPILER=clang
+  run_tests tsan -L unit
+}
+
+step_aarch64() { "$here/cross.sh" aarch64; }
+step_s390x() { "$here/cross.sh" s390x; }
+
+# Builds the targets and replays their corpora; tests/long.sh looks for more.
+step_fuzz() {
+  build fuzz fuzz
+  run_tests fuzz -L fuzz
+}
+
+step_quickstart() { "$REPO_DIR/examples/quickstart.sh" --check; }
+
+# Runs one step with its output in a log; counts it.
+run_step() {
+  local name=$1 begun=$SECONDS status=0
+  progress "$name ..."
+  "step_$name" >"$logs/$name.log" 2>&1 </dev/null &
+  step_pid=$!
+  wait "$step_pid" || status=$?
+  step_pid=
+  if ((status == 0)); then
+    passed=$((passed + 1))
+    grep -hE '^[0-9]+% tests passed|^[0-9]+ passed, [0-9]+ failed' "$logs/$name.log" | sed "s/^/        $name: /" || true
+    grep -hE 'Skipped|^SKIP ' "$logs/$name.log" | sed "s/^/        $name: /" || true
+    progress "$name passed in $((SECONDS - begun)) s"
+  else
+    failed=$((failed + 1))
+    tail -n "$LOG_LINES" "$logs/$name.log"
+    progress "$name FAILED in $((SECONDS - begun)) s; all of it: ${logs#"$REPO_DIR"/}/$name.log"
+  fi
+}
+
+main() {
+  local step
+  (($# > 0)) || set -- "${STEPS[@]}"
+  for step in "$@"; do
+    declare -F "step_$step" >/dev/null || die "no such step: $step (there are ${STEPS[*]})"
+  done
+  cd "$REPO_DIR"
+  mkdir -p "$logs"
+  [[ $EUID -eq 0 ]] || progress "not root: packages can't be installed, and some tests are skipped"
+  [[ $EUID -ne 0 ]] || install_packages
+  for step in "$@"; do
+    run_step "$step"
+  done
+  say
+  say "$passed passed, $failed failed"
+  ((failed == 0))
+}
+
+main "$@"

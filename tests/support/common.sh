@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# What the test scripts share: where things lie, progress lines, ways to end.
+# To be sourced; defines functions and REPO_DIR, BUILD_DIR, nothing else.
+
+REPO_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD_DIR=${VIRTIOFS_BUILD_DIR:-$REPO_DIR/build}
+[[ $BUILD_DIR == /* ]] || BUILD_DIR=$PWD/$BUILD_DIR
+# modprobe and its like, which not every user's PATH has.
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*"; }
+
+# A progress line for people: on stderr, with the seconds since the script began.
+progress() { printf '[%3ds] %s\n' "$SECONDS" "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# Something that can't be had here: ctest knows 77 as "skipped".
+skip() {
+  printf 'SKIP %s: %s\n' "${0##*/}" "$*" >&2
+  exit 77
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# need PROGRAM PACKAGE...: skips, naming all that is missing.
+need_programs() {
+  local missing=() pair
+  for pair in "$@"; do
+    have "${pair%%:*}" || missing+=("${pair%%:*} (package ${pair##*:})")
+  done
+  ((${#missing[@]} == 0)) || skip "not installed: ${missing[*]}"
+}
+
+# wait_until SECONDS COMMAND...: true as soon as COMMAND is, false at the deadline.
+wait_until() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.05
+  done
+}
+
+alive() {
+  local state
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
+  [[ -n $state && $state != Z && $state != X ]]
+}
+
+gone() { ! alive "$1"; }
+
+# stop_process PID SECONDS: SIGTERM, then SIGKILL at the deadline; false if it took the second.
+stop_process() {
+  alive "$1" || return 0
+  kill -TERM "$1" 2>/dev/null || return 0
+  wait_until "$2" gone "$1" && return 0
+  kill -KILL "$1" 2>/dev/null || true
+  wait_until 10 gone "$1" || true
+  return 1
+}
+
+# All descendants of a process, the youngest generation last.
+descendants() {
+  local child children
+  children=$(cat "/proc/$1/task/"*/children 2>/dev/null) || return 0
+  for child in $children; do
+    echo "$child"
+    descendants "$child"
+  done
+}
