@@ -13,7 +13,7 @@
 
 #include <virtiofs/fuse.h>
 
-#include "support/fuse_request.h"
+#include "support/raw_request.h"
 #include "support/shred.h"
 
 static const struct virtiofs_fuse_proto spoken = {.minor = 38};

@@ -13,7 +13,7 @@
 
 #include <virtiofs/fuse.h>
 
-#include "support/fuse_request.h"
+#include "support/raw_request.h"
 #include "support/shred.h"
 
 /* What a request's names may be, for each opcode that has any. */

@@ -12,7 +12,7 @@
 
 #include <virtiofs/fuse.h>
 
-#include "support/fuse_request.h"
+#include "support/raw_request.h"
 #include "support/shred.h"
 
 /* Numbers that a driver may get wrong, each at its limit and one beyond. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "fuse/init.h"
-#include "support/fuse_request.h"
+#include "support/raw_request.h"
 #include "support/shred.h"
 
 static const struct virtiofs_fuse_proto silent = {0};

@@ -3,8 +3,8 @@
  * Builds FUSE requests as a driver does, right or wrong. Written against <linux/fuse.h>, not against lib/fuse/wire.h,
  * so that both can't share a mistake.
  */
-#ifndef VIRTIOFS_TESTS_SUPPORT_FUSE_REQUEST_H
-#define VIRTIOFS_TESTS_SUPPORT_FUSE_REQUEST_H
+#ifndef VIRTIOFS_TESTS_SUPPORT_RAW_REQUEST_H
+#define VIRTIOFS_TESTS_SUPPORT_RAW_REQUEST_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "support/fuse_request.h"
+#include "support/raw_request.h"
 
 #include <linux/fuse.h>
 #include <stdlib.h>
