@@ -4,9 +4,10 @@
 #
 #   tests/cross.sh aarch64|s390x
 #
-# s390x has the other byte order: FUSE messages are in the machine's own, rings are little-endian everywhere. Everything lies in
-# build/cross-ARCH; Debian's cmocka for that machine comes through apt with a state of its own there, so that the system's
-# architectures and indexes stay as they are. Status: 0 if all passed, 77 if something for it can't be had, else 1.
+# s390x has the other byte order: FUSE messages are in the machine's own, rings are little-endian everywhere.
+# Everything lies in build/cross-ARCH; Debian's cmocka for that machine comes through apt with a state of its own
+# there, so that the system's architectures and indexes stay as they are.
+# Status: 0 if all passed, 77 if something for it can't be had, else 1.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

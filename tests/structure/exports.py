@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The shared libraries export what the installed headers declare, no more and no less. Usage: exports.py SOURCE BUILD"""
+"""The shared libraries export what the installed headers declare and nothing else. Usage: exports.py SOURCE BUILD"""
 import pathlib
 import sys
 
@@ -21,7 +21,8 @@ def main(source, build):
         wanted = {name for name, header in declared.items() if library_of(header) == library}
         faults += [f"{library}: {name} is declared and not exported" for name in sorted(wanted - exported)]
         faults += [f"{library}: {name} is exported and not declared" for name in sorted(exported - wanted)]
-        faults += [f"{library}: {name} has a foreign prefix" for name in sorted(exported) if not name.startswith("virtiofs_")]
+        foreign = sorted(name for name in exported if not name.startswith("virtiofs_"))
+        faults += [f"{library}: {name} has a foreign prefix" for name in foreign]
     project.report(faults)
 
 

@@ -7,13 +7,15 @@ import project
 
 ALLOWED = {
     "memcpy", "memmove", "memset", "memcmp", "memchr",
+    "bcmp",  # clang's, for a memcmp() that only asks for equality
     "strlen", "strcmp", "strncmp", "strnlen", "strchr", "strrchr",
     "malloc", "calloc", "free", "aligned_alloc",
     "qsort", "bsearch",
     "__assert_fail",
 }
 # What the compiler adds by itself: sanitizers, coverage, hardening.
-ADDED = ("__asan_", "__ubsan_", "__tsan_", "__sanitizer_", "__gcov_", "__llvm_", "__stack_chk_", "_GLOBAL_OFFSET_TABLE_")
+ADDED = ("__asan_", "__ubsan_", "__tsan_", "__sanitizer_", "__gcov_", "__llvm_", "__stack_chk_",
+         "_GLOBAL_OFFSET_TABLE_")
 
 
 def is_allowed(name):

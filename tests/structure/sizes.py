@@ -22,9 +22,14 @@ def functions(path):
             yield line.split("\t")[0], int(fields["line"]), int(fields["end"])
 
 
+def has_ctags():
+    if not shutil.which("ctags"):
+        return False
+    return "Universal" in subprocess.run(["ctags", "--version"], check=True, capture_output=True, text=True).stdout
+
+
 def main(source):
-    ctags = shutil.which("ctags")
-    if not ctags or "Universal" not in subprocess.run([ctags, "--version"], check=True, capture_output=True, text=True).stdout:
+    if not has_ctags():
         print("no Universal Ctags")
         sys.exit(77)
     source = pathlib.Path(source).resolve()
