@@ -12,7 +12,7 @@ int virtiofs_idtable_init(struct virtiofs_idtable *table, uint64_t max, const st
   memset(table, 0, sizeof(*table));
   table->max = max < VIRTIOFS_IDS_MAX ? max : VIRTIOFS_IDS_MAX;
   table->hazards = hazards;
-  /* A shard can't use the free slots of another, so there are more than the limit allows to be taken. */
+  /* More than the limit needs, so that shards seldom have to ask each other for free slots. */
   table->chunk_max = (uint32_t)(table->max / VIRTIOFS_IDCHUNK * 2) + 2 * VIRTIOFS_IDSHARDS;
   table->chunks = calloc(table->chunk_max, sizeof(table->chunks[0]));
   return table->chunks != NULL ? 0 : -ENOMEM;

@@ -36,12 +36,12 @@ struct virtiofs_idslot {
   uint32_t index;
   uint32_t next; /* index of the next in the same bucket, free list or retired list; 0: none */
   uint32_t kind; /* handles: what sort of open file */
+  _Atomic uint32_t shard; /* that it belongs to; changes only while it is free */
 };
 
 #define VIRTIOFS_IDCHUNK 64U
 
 struct virtiofs_idchunk {
-  uint32_t shard;
   struct virtiofs_idslot slots[VIRTIOFS_IDCHUNK];
 };
 

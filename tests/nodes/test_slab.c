@@ -96,10 +96,26 @@ static void chunks_are_limited(void **state) {
   (void)state;
   for (uint32_t i = 0; i < table.chunk_max; i++)
     assert_int_equal(virtiofs_slab_grow(&table, i % VIRTIOFS_IDSHARDS), 0);
-  assert_int_equal(virtiofs_slab_grow(&table, 0), -ENFILE);
-  assert_int_equal(virtiofs_slab_grow(&table, 0), -ENFILE);
   assert_int_equal(atomic_load(&table.chunk_count), table.chunk_max);
   assert_null(virtiofs_slab_at(&table, table.chunk_max * VIRTIOFS_IDCHUNK));
+}
+
+/* One shard after the other may need all that there is. */
+static void the_last_slots_are_for_any_shard(void **state) {
+  (void)state;
+  uint32_t taken = 0;
+  for (uint32_t i = 0; i < table.chunk_max; i++)
+    assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
+  while (virtiofs_slab_grow(&table, 7) == 0) {
+    struct virtiofs_idslot *slot = virtiofs_slab_take(&table, &table.shards[7]);
+    assert_non_null(slot);
+    assert_int_equal(virtiofs_slab_shard(&table, slot->index), 7);
+    taken++;
+  }
+  assert_int_equal(taken, table.chunk_max * VIRTIOFS_IDCHUNK - 2);
+  assert_null(virtiofs_slab_take(&table, &table.shards[3]));
+  assert_int_equal(virtiofs_slab_grow(&table, 3), -ENFILE);
+  assert_int_equal(atomic_load(&table.chunk_count), table.chunk_max);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -112,6 +128,7 @@ int main(void) {
       TEST(a_slot_that_comes_back_has_a_new_generation),
       TEST(a_slot_without_generations_is_never_used_again),
       TEST(chunks_are_limited),
+      TEST(the_last_slots_are_for_any_shard),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

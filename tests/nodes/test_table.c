@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "nodes/hash.h"
 #include "nodes/slab.h"
 #include "nodes/table.h"
 
@@ -365,6 +366,30 @@ static void what_is_pinned_survives_the_clearing(void **state) {
   assert_int_equal(last_gone.value, 100);
 }
 
+/* Values that crowd into one shard after the other must not use up what the others need, also not in the next session. */
+static void the_whole_budget_can_be_used_by_any_shard(void **state) {
+  (void)state;
+  static uint64_t ids[BUDGET];
+  uint64_t value = 1;
+  for (uint32_t shard = 0; shard < VIRTIOFS_IDSHARDS; shard++) {
+    for (uint32_t i = 0; i < BUDGET; i++) {
+      while (virtiofs_hash_shard(value) != shard)
+        value++;
+      ids[i] = hold(value++);
+    }
+    uint64_t more;
+    assert_int_equal(virtiofs_idtable_hold(&table, UINT64_MAX, &more), -ENFILE);
+    if (shard % 2 == 0) {
+      for (uint32_t i = 0; i < BUDGET; i++)
+        assert_true(virtiofs_idtable_forget(&table, ids[i], 1));
+      collect();
+    } else {
+      virtiofs_idtable_clear(&table, gone, &gone_count);
+    }
+  }
+  assert_int_equal(gone_count, BUDGET * VIRTIOFS_IDSHARDS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -384,6 +409,7 @@ int main(void) {
       TEST(no_more_handles_than_allowed),
       TEST(a_table_for_nobody_takes_nobody),
       TEST(the_whole_budget_can_be_used_after_much_coming_and_going),
+      TEST(the_whole_budget_can_be_used_by_any_shard),
       TEST(the_root_is_always_there),
       TEST(clearing_tells_of_each_but_the_root),
       TEST(a_cleared_table_begins_again),
