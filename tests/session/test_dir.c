@@ -23,7 +23,6 @@ static int setup(void **state) {
   struct rig *rig = malloc(sizeof *rig);
   assert_non_null(rig);
   session_bench_init(&rig->b);
-  rig->b.fs.lax = true;
   rig->b.config.max_nodes = 60;
   session_bench_start(&rig->b);
   rig->dh = session_bench_openfile(&rig->b, FUSE_OPENDIR, FUSE_ROOT_ID);

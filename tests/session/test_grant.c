@@ -201,7 +201,6 @@ static void no_more_nodes_than_allowed(void **state) {
   struct session_bench b;
   struct fuse_request r[5];
   bench_with_limits(&b, 3, 100);
-  b.fs.lax = true;
   uint64_t file = session_bench_lookup(&b, "7");
   (void)session_bench_lookup(&b, "8");
   (void)session_bench_lookup(&b, "9");
@@ -253,7 +252,6 @@ static void the_last_place_is_taken_meanwhile(void **state) {
   struct session_bench b;
   struct fuse_request r;
   bench_with_limits(&b, 2, 1);
-  b.fs.lax = true;
   b.fs.pend = UINT64_C(1) << FUSE_CREATE;
   fuse_request_create(&r, FUSE_ROOT_ID, "20");
   struct fuse_message *first = session_bench_send(&b, 1, &r, NULL);

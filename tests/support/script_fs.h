@@ -42,7 +42,6 @@ struct script_fs {
   uint64_t pend; /**< bit of an opcode: leave it pending */
   uint64_t root; /**< for init; 0: the default */
   uint32_t records; /**< of a directory; named "0", "1" ... ; those that aren't nodes have no attributes */
-  bool lax; /**< a node may be forgotten while operations work on it: replies that were not wanted */
   /* account */
   unsigned calls[SCRIPT_OPS]; /**< by opcode; init is FUSE_INIT's, destroy FUSE_DESTROY's, forget FUSE_FORGET's */
   int64_t given[SCRIPT_NODES];
