@@ -52,6 +52,9 @@ int virtiofs_reclaim_release(struct virtiofs_req *req, uint32_t kind) {
   uint64_t id = req->fuse.in.release.handle;
   if (!virtiofs_idtable_remove(&session->handles, id, kind, req->fuse.header.nodeid, released, req))
     return -EBADF;
+  /* Its last user may have looked before the handle was on the list. */
+  if (virtiofs_idtable_has_retired(&session->handles))
+    virtiofs_reclaim_wake(session);
   return 0;
 }
 
