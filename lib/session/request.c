@@ -166,9 +166,15 @@ enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, u
   return VIRTIOFS_SUBMIT_TAKEN;
 }
 
+/* What has to be done even if nobody waits for it: the guest asks for it once, and takes no error for an answer. */
+static bool is_due(const struct virtiofs_req *req) {
+  uint32_t opcode = req->fuse.header.opcode;
+  return opcode == VIRTIOFS_FUSE_RELEASE || opcode == VIRTIOFS_FUSE_RELEASEDIR;
+}
+
 void virtiofs_session_run(struct virtiofs_req *req) {
   /* Nothing must be done for a guest that has been told that it was interrupted. */
-  int rc = virtiofs_req_is_abandoned(req) ? -EINTR : virtiofs_req_call(req);
+  int rc = virtiofs_req_is_abandoned(req) && !is_due(req) ? -EINTR : virtiofs_req_call(req);
   if (rc != VIRTIOFS_PENDING)
     virtiofs_req_complete(req, rc);
 }
