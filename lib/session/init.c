@@ -136,6 +136,22 @@ void virtiofs_session_unpark(struct virtiofs_session *session) {
     run(session, req);
 }
 
+void virtiofs_session_give_up_parked(struct virtiofs_session *session, uint32_t lane) {
+  struct virtiofs_req *req = NULL;
+  virtiofs_spin_lock(&session->park_lock);
+  if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED && session->parked->lane == lane) {
+    req = session->parked;
+    session->parked = NULL;
+    atomic_store(&session->state, session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+  }
+  virtiofs_spin_unlock(&session->park_lock);
+  if (req == NULL)
+    return;
+  /* The reaper may have looked away meanwhile. */
+  virtiofs_reclaim_wake(session);
+  virtiofs_req_finish(req, -EINTR);
+}
+
 void virtiofs_session_park(struct virtiofs_req *req) {
   struct virtiofs_session *session = req->session;
   /* It may be answered by another thread, which has no business with this lane's hazards. */
