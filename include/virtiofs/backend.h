@@ -89,10 +89,11 @@ struct virtiofs_ops {
   int (*lookup)(struct virtiofs_req *req, const struct virtiofs_lookup_in *in, struct virtiofs_entry_out *out);
 
   /**
-   * The guest knows the node no more. Called once when nothing of the guest refers to it; no operation on the node runs
-   * then. `in->replies` says how many of your replies have given it: a backend that frees the node subtracts that from
-   * a count of its own, so that a reply on its way from another thread is not lost. May be NULL if there is nothing to free.
-   * Called from a thread of its own, or at the session's end.
+   * The guest has given back the node. `in->replies` says how many of your replies had given it: a backend that frees the node
+   * subtracts that from a count of its own. When none are left, nothing of the guest refers to the node and no operation on it
+   * runs. Otherwise the node was given again meanwhile, perhaps by a reply that is on its way, and stays. May be NULL if
+   * there is nothing to free. Called from a thread of its own, within a call of the library's that takes a reply's node back, or
+   * at the session's end.
    */
   void (*forget)(struct virtiofs_req *req, const struct virtiofs_forget_in *in);
 

@@ -338,7 +338,7 @@ struct virtiofs_write_out {
 #define VIRTIOFS_RELEASE_FLOCK_UNLOCK (1U << 1)
 
 struct virtiofs_release_in {
-  uint64_t node; /**< 0 when the library closes what a guest left open: the guest may have forgotten the node */
+  uint64_t node; /**< 0 if the guest has forgotten it, and when the library closes what a guest left open or still used */
   uint64_t handle;
   uint32_t flags; /**< open(2) flags; 0 when the library closes what a guest left open */
   uint32_t release_flags;

@@ -15,7 +15,7 @@ void virtiofs_hash_insert(struct virtiofs_idshard *shard, struct virtiofs_idslot
 void virtiofs_hash_remove(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard,
                           struct virtiofs_idslot *slot);
 static inline bool virtiofs_hash_full(const struct virtiofs_idshard *shard) {
-  return shard->entries == shard->buckets;
+  return shard->entries >= shard->buckets;
 }
 
 /* Makes room. 0 or -ENOMEM. No lock is held. */

@@ -40,7 +40,10 @@ int virtiofs_idtable_root(struct virtiofs_idtable *table, uint64_t value) {
     if (rc != 0)
       return rc;
   }
-  if (virtiofs_hash_full(shard)) {
+  virtiofs_spin_lock(&shard->lock);
+  bool full = virtiofs_hash_full(shard);
+  virtiofs_spin_unlock(&shard->lock);
+  if (full) {
     int rc = virtiofs_hash_grow(table, shard);
     if (rc != 0)
       return rc;
@@ -252,29 +255,46 @@ void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_g
     continue;
 }
 
+/* Takes a live slot away. False if somebody else was quicker. */
+static bool take_away(struct virtiofs_idtable *table, uint64_t id) {
+  struct virtiofs_idshard *shard;
+  struct virtiofs_idslot *slot = lock_live(table, id, &shard);
+  if (slot == NULL)
+    return false;
+  atomic_store(&slot->id, 0);
+  /* Only nodes are counted, and only they are in the hash. */
+  if (slot->lookups != 0)
+    virtiofs_hash_remove(table, shard, slot);
+  virtiofs_spin_unlock(&shard->lock);
+  return true;
+}
+
+static void clear_root(struct virtiofs_idtable *table) {
+  struct virtiofs_idslot *root = virtiofs_slab_at(table, VIRTIOFS_ID_ROOT);
+  if (root == NULL || atomic_load(&root->id) == 0)
+    return;
+  struct virtiofs_idshard *shard = &table->shards[virtiofs_hash_shard(root->value)];
+  virtiofs_spin_lock(&shard->lock);
+  virtiofs_hash_remove(table, shard, root);
+  atomic_store(&root->id, 0);
+  virtiofs_spin_unlock(&shard->lock);
+}
+
 void virtiofs_idtable_clear(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
   uint32_t chunks = atomic_load(&table->chunk_count);
-  for (uint32_t i = 0; i < VIRTIOFS_IDSHARDS; i++) {
-    struct virtiofs_idshard *shard = &table->shards[i];
-    if (shard->buckets != 0)
-      memset(shard->heads, 0, shard->buckets * sizeof(shard->heads[0]));
-    shard->entries = 0;
-  }
   virtiofs_idtable_collect(table, gone, ctx);
   for (uint32_t i = 0; i < chunks; i++) {
     struct virtiofs_idchunk *chunk = atomic_load(&table->chunks[i]);
-    for (uint32_t j = 0; j < VIRTIOFS_IDCHUNK; j++) {
+    for (uint32_t j = 0; chunk != NULL && j < VIRTIOFS_IDCHUNK; j++) {
       struct virtiofs_idslot *slot = &chunk->slots[j];
-      if (atomic_load(&slot->id) == 0 || slot->index == VIRTIOFS_ID_ROOT)
+      uint64_t id = atomic_load(&slot->id);
+      if (id == 0 || slot->index == VIRTIOFS_ID_ROOT || !take_away(table, id))
         continue;
-      atomic_store(&slot->id, 0);
       if (used(table, slot))
         retire(table, slot);
       else
         finish(table, slot, gone, ctx);
     }
   }
-  struct virtiofs_idslot *root = virtiofs_slab_at(table, VIRTIOFS_ID_ROOT);
-  if (root != NULL)
-    atomic_store(&root->id, 0);
+  clear_root(table);
 }

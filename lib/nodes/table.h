@@ -75,7 +75,7 @@ typedef void virtiofs_idtable_gone_fn(void *ctx, const struct virtiofs_idslot *s
 int virtiofs_idtable_init(struct virtiofs_idtable *table, uint64_t max, const struct virtiofs_hazards *hazards);
 void virtiofs_idtable_fini(struct virtiofs_idtable *table);
 
-/* Makes VIRTIOFS_ID_ROOT live with @value; it can't be forgotten. 0 or -ENOMEM. Nothing else may use the table then. */
+/* Makes VIRTIOFS_ID_ROOT live with @value; it can't be forgotten. 0 or -ENOMEM. Nothing may look for the root then. */
 int virtiofs_idtable_root(struct virtiofs_idtable *table, uint64_t value);
 
 /**
@@ -148,8 +148,8 @@ static inline bool virtiofs_idtable_has_retired(const struct virtiofs_idtable *t
 void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx);
 
 /**
- * Takes everything away, the root last and without telling. Nothing else may use the table then; what is still pinned is
- * retired.
+ * Takes everything away, the root last and without telling. What is still pinned is retired. What others add meanwhile may stay: they have to
+ * take it away themselves.
  */
 void virtiofs_idtable_clear(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx);
 

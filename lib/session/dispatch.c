@@ -74,6 +74,7 @@ enum {
   NEW_HANDLE = 2,  /* a success needs a handle */
   MAYBE_HANDLE = 4, /* has_handle says whether there is one */
   NO_NODE = 8,     /* the request is about no node, or looks after it itself */
+  MAYBE_NODE = 16, /* the guest may have forgotten it: then it is 0 */
 };
 
 struct operation {
@@ -105,12 +106,12 @@ static const struct operation operations[] = {
     [VIRTIOFS_FUSE_READ] = {.call = call_read, FILE_OF(read)},
     [VIRTIOFS_FUSE_WRITE] = {.call = call_write, FILE_OF(write)},
     [VIRTIOFS_FUSE_STATFS] = {.call = call_statfs},
-    [VIRTIOFS_FUSE_RELEASE] = {.call = call_release, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_RELEASE] = {.call = call_release, .flags = MAYBE_NODE},
     [VIRTIOFS_FUSE_FSYNC] = {.call = call_fsync, FILE_OF(fsync)},
     [VIRTIOFS_FUSE_FLUSH] = {.call = call_flush, FILE_OF(flush)},
     [VIRTIOFS_FUSE_OPENDIR] = {.call = call_opendir, .flags = NEW_HANDLE},
     [VIRTIOFS_FUSE_READDIR] = {.call = call_readdir, DIR_OF(readdir)},
-    [VIRTIOFS_FUSE_RELEASEDIR] = {.call = call_releasedir, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_RELEASEDIR] = {.call = call_releasedir, .flags = MAYBE_NODE},
     [VIRTIOFS_FUSE_FSYNCDIR] = {.call = call_fsyncdir, DIR_OF(fsync)},
     [VIRTIOFS_FUSE_CREATE] = {.call = call_create, .flags = NEW_NODE | NEW_HANDLE},
     [VIRTIOFS_FUSE_BATCH_FORGET] = {call_forget, .flags = NO_NODE},
@@ -235,6 +236,10 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   int rc = 0;
   if ((op->flags & NO_NODE) == 0)
     rc = find_node(req, field(req, 0), VIRTIOFS_SLOT_NODE);
+  if (rc != 0 && (op->flags & MAYBE_NODE) != 0) {
+    *field(req, 0) = 0;
+    rc = 0;
+  }
   if (rc == 0 && op->other != 0)
     rc = find_node(req, field(req, op->other), VIRTIOFS_SLOT_OTHER);
   if (rc == 0 && (op->flags & MAYBE_HANDLE) != 0)

@@ -36,8 +36,10 @@ static int grant_create(struct virtiofs_req *req) {
     return rc;
   }
   rc = grant_handle(req, out->entry.node, VIRTIOFS_HANDLE_FILE, &out->open);
-  if (rc != 0)
+  if (rc != 0) {
     (void)virtiofs_idtable_forget(&req->session->nodes, out->entry.node, 1);
+    virtiofs_reclaim_wake(req->session);
+  }
   return rc;
 }
 

@@ -26,13 +26,18 @@ static uint64_t wanted_flags(const struct virtiofs_ops *ops) {
   return flags;
 }
 
-void virtiofs_session_reset(struct virtiofs_session *session) {
-  atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+/* In VIRTIOFS_SESSION_SWITCH, which stays: another INIT must not come in between. */
+static void end(struct virtiofs_session *session) {
   virtiofs_reclaim_all(session);
   if (session->begun && session->ops.destroy != NULL)
     session->ops.destroy(session->keeper);
   session->begun = false;
   session->proto = (struct virtiofs_fuse_proto){0};
+}
+
+void virtiofs_session_reset(struct virtiofs_session *session) {
+  atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+  end(session);
   atomic_store(&session->state, VIRTIOFS_SESSION_NONE);
 }
 
@@ -64,8 +69,7 @@ static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
   struct virtiofs_fuse_init_wants wants = {.flags = wanted_flags(&session->ops), .max_write = session->max_write};
   struct virtiofs_fuse_proto proto;
   struct virtiofs_init_out out;
-  virtiofs_session_reset(session);
-  atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
+  end(session);
   int rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
   if (rc != 0 || proto.minor == 0)
     return rc;
@@ -95,20 +99,19 @@ static void say_started(struct virtiofs_session *session, const struct virtiofs_
                        (unsigned long long)in->flags, (unsigned long long)out->flags, out->max_write);
 }
 
+/* The state is VIRTIOFS_SESSION_SWITCH. */
 static void run(struct virtiofs_session *session, struct virtiofs_req *req) {
   int rc = 0;
   if (req->fuse.header.opcode == VIRTIOFS_FUSE_INIT) {
     rc = start(session, req);
     say_started(session, req, rc);
     if (rc != 0)
-      virtiofs_session_reset(session);
-    else
-      atomic_store(&session->state,
-                   session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+      end(session);
   } else {
-    virtiofs_session_reset(session);
+    end(session);
     virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG, "unmounted");
   }
+  atomic_store(&session->state, session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
   virtiofs_req_finish(req, rc);
 }
 
@@ -131,6 +134,22 @@ void virtiofs_session_unpark(struct virtiofs_session *session) {
   virtiofs_spin_unlock(&session->park_lock);
   if (req != NULL)
     run(session, req);
+}
+
+void virtiofs_session_give_up_parked(struct virtiofs_session *session, uint32_t lane) {
+  struct virtiofs_req *req = NULL;
+  virtiofs_spin_lock(&session->park_lock);
+  if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED && session->parked->lane == lane) {
+    req = session->parked;
+    session->parked = NULL;
+    atomic_store(&session->state, session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+  }
+  virtiofs_spin_unlock(&session->park_lock);
+  if (req == NULL)
+    return;
+  /* The reaper may have looked away meanwhile. */
+  virtiofs_reclaim_wake(session);
+  virtiofs_req_finish(req, -EINTR);
 }
 
 void virtiofs_session_park(struct virtiofs_req *req) {

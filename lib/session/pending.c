@@ -180,7 +180,7 @@ void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t number)
     struct virtiofs_req *req = next_to_abandon(lane);
     if (req == NULL) {
       virtiofs_spin_unlock(&lane->lock);
-      return;
+      break;
     }
     /* Under the lock, so that a completion that comes now finds an answered request. */
     size_t used = answer_interrupted(req);
@@ -190,4 +190,5 @@ void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t number)
     if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
       virtiofs_session_unpark(session);
   }
+  virtiofs_session_give_up_parked(session, number);
 }

@@ -43,7 +43,6 @@ void virtiofs_reclaim_take_handle(struct virtiofs_session *session, uint64_t id,
 static void released(void *ctx, const struct virtiofs_idslot *slot) {
   struct virtiofs_req *req = ctx;
   struct virtiofs_release_in *in = &req->fuse.in.release;
-  in->node = 0;
   in->handle = slot->value;
   release(req, in, slot->kind);
 }

@@ -126,6 +126,9 @@ void virtiofs_session_park(struct virtiofs_req *req);
 /* Runs what is parked if nothing else is in flight. Any thread. */
 void virtiofs_session_unpark(struct virtiofs_session *session);
 
+/* Answers EINTR to what is parked, if it came on @lane; the session goes on as if it had not. Any thread. */
+void virtiofs_session_give_up_parked(struct virtiofs_session *session, uint32_t lane);
+
 /* ---- dispatch.c ---- */
 
 /**

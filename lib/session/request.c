@@ -40,6 +40,12 @@ static void say_unsound(struct virtiofs_req *req, int rc) {
                        virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
 }
 
+/* Names that are in the listing have given their nodes: the guest has to get them, and hears of the error when it asks on. */
+static bool has_listed(const struct virtiofs_req *req) {
+  uint32_t opcode = req->fuse.header.opcode;
+  return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.used != 0;
+}
+
 /* Bytes of the reply; 0 if there is none or no room for one. */
 static size_t encode(struct virtiofs_req *req, int rc) {
   const struct virtiofs_fuse_header *header = &req->fuse.header;
@@ -48,6 +54,8 @@ static size_t encode(struct virtiofs_req *req, int rc) {
     *req->cut = req->uncut;
   if (rc > 0)
     rc = -EIO;
+  if (has_listed(req))
+    rc = 0;
   if (rc == 0)
     rc = virtiofs_grant(req);
   ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, header, rc, &req->out, msg->out, msg->out_count);
@@ -94,6 +102,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
   req->on_cancel = NULL;
   req->data = NULL;
   req->cut = NULL;
+  req->dir.used = 0;
   for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
     req->slots[i] = NULL;
 }
@@ -157,9 +166,15 @@ enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, u
   return VIRTIOFS_SUBMIT_TAKEN;
 }
 
+/* What has to be done even if nobody waits for it: the guest asks for it once, and takes no error for an answer. */
+static bool is_due(const struct virtiofs_req *req) {
+  uint32_t opcode = req->fuse.header.opcode;
+  return opcode == VIRTIOFS_FUSE_RELEASE || opcode == VIRTIOFS_FUSE_RELEASEDIR;
+}
+
 void virtiofs_session_run(struct virtiofs_req *req) {
   /* Nothing must be done for a guest that has been told that it was interrupted. */
-  int rc = virtiofs_req_is_abandoned(req) ? -EINTR : virtiofs_req_call(req);
+  int rc = virtiofs_req_is_abandoned(req) && !is_due(req) ? -EINTR : virtiofs_req_call(req);
   if (rc != VIRTIOFS_PENDING)
     virtiofs_req_complete(req, rc);
 }

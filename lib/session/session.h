@@ -60,7 +60,11 @@ void virtiofs_session_run(struct virtiofs_req *req);
 /* Tells the pending requests of a lane that their answers aren't wanted. Any thread but an operation's. */
 void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t lane);
 
-/* Answers EINTR in place of those that are still pending and hold no guest memory. Any thread but an operation's. */
+/**
+ * Answers EINTR in place of those that are still pending and hold no guest memory, and to an INIT or DESTROY of this lane that waits for
+ * requests of others. To be called again if the lane isn't empty then: an operation may become pending only later, or be told just now
+ * that it is cancelled. Any thread but an operation's.
+ */
 void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t lane);
 
 /* Was @req's message completed by virtiofs_session_abandon()? From within that completion. */
