@@ -5,11 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -228,6 +231,58 @@ static void broken_rings(void **state) {
   script_fs_answer(&b->fs, 0);
 }
 
+/* Is the worker of queue 1 asleep? */
+static bool worker_sleeps(void) {
+  DIR *dir = opendir("/proc/self/task");
+  const struct dirent *entry;
+  bool sleeps = false;
+  assert_non_null(dir);
+  while ((entry = readdir(dir)) != NULL) {
+    char path[300], stat[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+      continue;
+    if (fgets(stat, sizeof stat, file) != NULL && strstr(stat, "(vfs-vq1) S") != NULL)
+      sleeps = true;
+    (void)fclose(file);
+  }
+  closedir(dir);
+  return sleeps;
+}
+
+/* A driver offers more than its ring holds, while all of it is in flight: the worker must not spin until something is answered. */
+static void a_full_ring_and_one_more(void **state) {
+  struct device_bench *b = *state;
+  device_bench_start(b, 2, DEVICE_F_INDIRECT);
+  struct guest_ring *ring = &b->g.rings[1];
+  struct device_call calls[DEVICE_RING];
+  struct fuse_request r;
+  int kick = ring->kick_fd, none = eventfd(0, EFD_CLOEXEC);
+  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+  fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
+  for (unsigned i = 0; i < DEVICE_RING; i++) {
+    if (i == DEVICE_RING - 1)
+      ring->kick_fd = none;
+    calls[i] = device_send(b, 1, &r);
+  }
+  guest_publish(&b->g, 1, 0);
+  ring->kick_fd = kick;
+  close(none);
+  guest_kick(&b->g, 1);
+  script_fs_wait_pending(&b->fs, DEVICE_RING);
+  time_t deadline = time(NULL) + 60;
+  while (!worker_sleeps())
+    assert_true(time(NULL) < deadline);
+  /* With a place free it looks, and sees what it is. */
+  script_fs_answer_req(&b->fs, b->fs.later[DEVICE_RING - 1].req, 0);
+  guest_wait_fd(ring->err_fd);
+  for (unsigned i = 0; i < DEVICE_RING - 1; i++)
+    script_fs_answer(&b->fs, 0);
+  for (unsigned i = 0; i < DEVICE_RING; i++)
+    calls[device_wait(b, calls, DEVICE_RING)].unique = 0;
+}
+
 /* Traps 63: a chain with nothing to read, or nothing of sense, comes back all the same. */
 static void chains_without_sense(void **state) {
   struct device_bench *b = *state;
@@ -351,6 +406,7 @@ int main(void) {
       TEST(many_at_once),
       TEST(two_queues_at_once),
       TEST(broken_rings),
+      TEST(a_full_ring_and_one_more),
       TEST(chains_without_sense),
       TEST(memory_comes_and_is_used_at_once),
       TEST(memory_goes_under_a_request),
