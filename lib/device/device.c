@@ -67,8 +67,6 @@ static int make_session(struct virtiofs_device *dev, const struct virtiofs_devic
 }
 
 static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device_config *config) {
-  for (uint32_t i = 0; i < dev->vrings; i++)
-    dev->queues[i].wake_fd = -1;
   for (uint32_t i = 0; i < dev->vrings; i++) {
     struct virtiofs_queue *queue = &dev->queues[i];
     queue->session = dev->session;
@@ -100,6 +98,9 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   dev->has_tag = config.tag != NULL;
   dev->pool_threads = config.pool_threads;
   dev->vrings = 1 + config.request_queues;
+  /* Not made yet, which is not descriptor 0. */
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    dev->queues[i].wake_fd = -1;
   pthread_mutex_init(&dev->late.lock, NULL);
   pthread_cond_init(&dev->late.changed, NULL);
   dev->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

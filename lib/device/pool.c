@@ -12,7 +12,7 @@ static void *work(void *arg) {
     struct virtiofs_slot *slot = pool->first;
     if (slot == NULL)
       break;
-    pool->first = slot->next;
+    pool->first = slot->behind;
     pthread_mutex_unlock(&pool->lock);
     virtiofs_session_run(&slot->req);
     pthread_mutex_lock(&pool->lock);
@@ -51,12 +51,12 @@ void virtiofs_pool_stop(struct virtiofs_pool *pool) {
 }
 
 void virtiofs_pool_run(struct virtiofs_pool *pool, struct virtiofs_slot *slot) {
-  slot->next = NULL;
+  slot->behind = NULL;
   pthread_mutex_lock(&pool->lock);
   if (pool->first == NULL)
     pool->first = slot;
   else
-    pool->last->next = slot;
+    pool->last->behind = slot;
   pool->last = slot;
   pthread_cond_signal(&pool->more);
   pthread_mutex_unlock(&pool->lock);

@@ -155,11 +155,15 @@ static bool wait_exit(struct virtiofs_queue *queue) {
 }
 
 uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
+  bool said = false;
   atomic_store(&queue->stop, true);
   wake(queue);
-  if (!wait_exit(queue)) {
-    virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag,
-                       "requests are not given up after %u ms; answering in their place", queue->drain_ms);
+  /* More than once: an operation may have been called before the deadline and become pending only after it. */
+  while (!wait_exit(queue)) {
+    if (!said)
+      virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag,
+                         "requests are not given up after %u ms; answering in their place", queue->drain_ms);
+    said = true;
     virtiofs_session_abandon(queue->session, queue->index);
   }
   pthread_join(queue->thread, NULL);

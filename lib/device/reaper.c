@@ -15,6 +15,7 @@ static void *work(void *arg) {
 
 void virtiofs_reaper_init(struct virtiofs_reaper *reaper, struct virtiofs_session *session) {
   reaper->session = session;
+  reaper->running = false;
   sem_init(&reaper->wanted, 0, 0);
 }
 
@@ -24,13 +25,18 @@ void virtiofs_reaper_fini(struct virtiofs_reaper *reaper) {
 
 int virtiofs_reaper_start(struct virtiofs_reaper *reaper) {
   atomic_store(&reaper->stop, false);
-  return virtiofs_thread_start(&reaper->thread, "vfs-reaper", work, reaper);
+  int rc = virtiofs_thread_start(&reaper->thread, "vfs-reaper", work, reaper);
+  reaper->running = rc == 0;
+  return rc;
 }
 
 void virtiofs_reaper_stop(struct virtiofs_reaper *reaper) {
+  if (!reaper->running)
+    return;
   atomic_store(&reaper->stop, true);
   sem_post(&reaper->wanted);
   pthread_join(reaper->thread, NULL);
+  reaper->running = false;
 }
 
 void virtiofs_reaper_wake(struct virtiofs_reaper *reaper) {

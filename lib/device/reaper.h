@@ -13,6 +13,7 @@ struct virtiofs_reaper {
   struct virtiofs_session *session;
   sem_t wanted;
   atomic_bool stop;
+  bool running; /* the thread is there to be joined */
   pthread_t thread;
 };
 
@@ -22,7 +23,7 @@ void virtiofs_reaper_fini(struct virtiofs_reaper *reaper);
 /* 0 or -errno. */
 int virtiofs_reaper_start(struct virtiofs_reaper *reaper);
 
-/* Returns when the backend is not being told anything any more. */
+/* Returns when the backend is not being told anything any more. Nothing happens if it doesn't run. */
 void virtiofs_reaper_stop(struct virtiofs_reaper *reaper);
 
 /* Any thread; does not wait; also while the thread is stopped: then it is done when it starts. */

@@ -155,9 +155,9 @@ static void announce_exit(struct virtiofs_queue *queue) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-/* May the ring be looked at? */
+/* May the ring be looked at? Not while all it can hold is in flight: whatever is there then is not to be taken yet. */
 static bool takes(const struct virtiofs_queue *queue, bool stop) {
-  return !stop && !queue->broken;
+  return !stop && !queue->broken && queue->in_flight < queue->num;
 }
 
 void *virtiofs_queue_work(void *arg) {
