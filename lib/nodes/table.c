@@ -152,12 +152,27 @@ struct virtiofs_idslot *virtiofs_idtable_get(struct virtiofs_idtable *table, uin
   return atomic_load(&slot->id) == id ? slot : NULL;
 }
 
-static void retire(struct virtiofs_idtable *table, struct virtiofs_idslot *slot) {
+static void put_retired(struct virtiofs_idtable *table, struct virtiofs_idslot *slot) {
   virtiofs_spin_lock(&table->retired_lock);
   slot->next = table->retired;
   table->retired = slot->index;
-  atomic_fetch_add(&table->retired_count, 1);
   virtiofs_spin_unlock(&table->retired_lock);
+}
+
+static struct virtiofs_idslot *take_retired(struct virtiofs_idtable *table) {
+  struct virtiofs_idslot *slot = NULL;
+  virtiofs_spin_lock(&table->retired_lock);
+  if (table->retired != 0) {
+    slot = virtiofs_slab_at(table, table->retired);
+    table->retired = slot->next;
+  }
+  virtiofs_spin_unlock(&table->retired_lock);
+  return slot;
+}
+
+static void retire(struct virtiofs_idtable *table, struct virtiofs_idslot *slot) {
+  atomic_fetch_add(&table->retired_count, 1);
+  put_retired(table, slot);
 }
 
 /* Finds a live slot and its shard, and locks that. */
@@ -228,24 +243,29 @@ bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32
   return true;
 }
 
-/* One look at all that is retired. True if something came free after it was looked at. */
+/**
+ * One look at all that is retired, one slot after the other, so that a collector that gets no time keeps no more than one from others. True
+ * if something came free after it was looked at.
+ */
 static bool collect_once(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
+  struct virtiofs_idslot *slot;
   bool missed = false;
-  virtiofs_spin_lock(&table->retired_lock);
-  uint32_t index = table->retired;
-  table->retired = 0;
-  virtiofs_spin_unlock(&table->retired_lock);
-  while (index != 0) {
-    struct virtiofs_idslot *slot = virtiofs_slab_at(table, index);
-    index = slot->next;
+  uint32_t kept = 0;
+  while ((slot = take_retired(table)) != NULL) {
     if (used(table, slot)) {
-      retire(table, slot);
-      /* Its last user may have let go just now, and have found nothing to collect. */
-      missed |= !used(table, slot);
+      slot->next = kept;
+      kept = slot->index;
     } else {
       finish(table, slot, gone, ctx);
+      atomic_fetch_sub(&table->retired_count, 1);
     }
-    atomic_fetch_sub(&table->retired_count, 1);
+  }
+  while (kept != 0) {
+    slot = virtiofs_slab_at(table, kept);
+    kept = slot->next;
+    put_retired(table, slot);
+    /* Its last user may have let go just now, and have found nothing to collect. */
+    missed |= !used(table, slot);
   }
   return missed;
 }

@@ -248,9 +248,9 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
     rc = find_handle(req, field(req, op->handle), op->kind);
   if (rc != 0)
     return rc;
-  if ((op->flags & NEW_NODE) != 0 && virtiofs_idtable_full(&session->nodes))
+  if ((op->flags & NEW_NODE) != 0 && !virtiofs_reclaim_room(session, &session->nodes))
     return -ENFILE;
-  if ((op->flags & NEW_HANDLE) != 0 && virtiofs_idtable_full(&session->handles))
+  if ((op->flags & NEW_HANDLE) != 0 && !virtiofs_reclaim_room(session, &session->handles))
     return -ENFILE;
   memset(&req->out, 0, sizeof(req->out));
   prepare_data(req);

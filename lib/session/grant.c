@@ -14,6 +14,8 @@ static int grant_node(struct virtiofs_req *req, struct virtiofs_entry_out *entry
   if (value == 0)
     return req->fuse.header.opcode == VIRTIOFS_FUSE_LOOKUP ? 0 : -EIO;
   int rc = virtiofs_idtable_hold(&req->session->nodes, value, &entry->node);
+  if (rc == -ENFILE && virtiofs_reclaim_room(req->session, &req->session->nodes))
+    rc = virtiofs_idtable_hold(&req->session->nodes, value, &entry->node);
   if (rc != 0)
     virtiofs_reclaim_node(req->session, value);
   return rc;

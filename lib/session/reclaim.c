@@ -77,6 +77,12 @@ void virtiofs_reclaim_wake(struct virtiofs_session *session) {
     session->wants_reclaim(session->ctx);
 }
 
+bool virtiofs_reclaim_room(struct virtiofs_session *session, struct virtiofs_idtable *table) {
+  if (virtiofs_idtable_full(table) && virtiofs_idtable_has_retired(table))
+    virtiofs_session_reclaim(session);
+  return !virtiofs_idtable_full(table);
+}
+
 void virtiofs_session_reclaim(struct virtiofs_session *session) {
   atomic_fetch_add(&session->housekeeping, 1);
   atomic_store(&session->reclaim_wanted, false);

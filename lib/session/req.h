@@ -152,6 +152,9 @@ void virtiofs_grant_undo(struct virtiofs_req *req);
 
 void virtiofs_reclaim_wake(struct virtiofs_session *session);
 
+/* A table is full: is there room after all, once the backend has been told what was given back? */
+bool virtiofs_reclaim_room(struct virtiofs_session *session, struct virtiofs_idtable *table);
+
 /* Tells the backend that one reply's node is not wanted. */
 void virtiofs_reclaim_node(struct virtiofs_session *session, uint64_t value);
 
