@@ -45,10 +45,15 @@ install_packages() {
   die "can't install what the tests need"
 }
 
-# build NAME PRESET OPTION...: configures and builds into build/NAME.
+# build NAME PRESET COMPILER OPTION...: configures and builds into build/NAME.
 build() {
-  local name=$1 preset=$2
-  shift 2
+  local name=$1 preset=$2 compiler=$3 dir=$BUILD_DIR/$1
+  shift 3
+  # CMake forgets the preset's settings when the compiler of a folder changes.
+  if [[ -f $dir/CMakeCache.txt ]] && ! grep -q "^CMAKE_C_COMPILER:[A-Z]*=.*/$compiler\$" "$dir/CMakeCache.txt"; then
+    rm -rf "$dir"
+  fi
+  set -- -DCMAKE_C_COMPILER="$compiler" "$@"
   cmake --preset "$preset" -B "$BUILD_DIR/$name" -DVIRTIOFS_WERROR=ON "$@"
   cmake --build "$BUILD_DIR/$name"
 }
@@ -61,24 +66,24 @@ run_tests() {
 
 # The unit tests, the structure of the sources, and a guest on what gcc built.
 step_debug() {
-  build debug debug -DCMAKE_C_COMPILER=gcc
+  build debug debug gcc
   run_tests debug
 }
 
 # The same on what clang built, optimised.
 step_release() {
-  build clang release -DCMAKE_C_COMPILER=clang -DBUILD_TESTING=ON
+  build clang release clang -DBUILD_TESTING=ON
   run_tests clang
 }
 
 step_asan() {
-  build asan asan -DCMAKE_C_COMPILER=gcc
+  build asan asan gcc
   run_tests asan
 }
 
 # No guest: its server is another process, and one guest under each of the others is enough.
 step_tsan() {
-  build tsan tsan -DCMAKE_C_COMPILER=clang
+  build tsan tsan clang
   run_tests tsan -L unit
 }
 
@@ -87,7 +92,7 @@ step_s390x() { "$here/cross.sh" s390x; }
 
 # Builds the targets and replays their corpora; tests/long.sh looks for more.
 step_fuzz() {
-  build fuzz fuzz
+  build fuzz fuzz clang
   run_tests fuzz -L fuzz
 }
 
