@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The command line of the servers, from outside: options, the socket, signals, exit codes.
+#
+#   tests/daemon/command_line.sh HELLO PASSTHROUGH
+#
+# Status: 0 passed, 1 failed.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/../support/common.sh"
+# shellcheck source=tests/guest/server.sh
+. "$here/../guest/server.sh"
+
+hello=$1
+passthrough=$2
+SECONDS_MAX=20
+dir=$(mktemp -d)
+checks=0
+
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+  local status=$?
+  trap - EXIT
+  server_cleanup
+  rm -rf "$dir"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+passed() {
+  checks=$((checks + 1))
+  say "ok $*"
+}
+
+# refuses PATTERN PROGRAM ARGUMENT...: one line on stderr, which has PATTERN in it; nothing on stdout; status 1.
+refuses() {
+  local pattern=$1 status=0
+  shift
+  timeout "$SECONDS_MAX" "$@" </dev/null >"$dir/out" 2>"$dir/err" || status=$?
+  ((status == 1)) || die "$*: status $status, expected 1: $(cat "$dir/err")"
+  [[ ! -s $dir/out ]] || die "$*: says something on stdout: $(cat "$dir/out")"
+  [[ $(wc -l <"$dir/err") == 1 ]] || die "$*: expected one line on stderr: $(cat "$dir/err")"
+  grep -q -- "$pattern" "$dir/err" || die "$*: expected '$pattern': $(cat "$dir/err")"
+  passed "refuses ${*:2}"
+}
+
+# tells PATTERN PROGRAM ARGUMENT...: status 0, PATTERN on stdout, nothing on stderr.
+tells() {
+  local pattern=$1
+  shift
+  timeout "$SECONDS_MAX" "$@" </dev/null >"$dir/out" 2>"$dir/err" || die "$*: status $?"
+  grep -q -- "$pattern" "$dir/out" || die "$*: expected '$pattern': $(cat "$dir/out")"
+  [[ ! -s $dir/err ]] || die "$*: complains: $(cat "$dir/err")"
+  passed "tells ${*:2}"
+}
+
+# start SOCKET: hello listens there.
+start() {
+  server_words "$hello --socket-path {socket}" "$1" '' ''
+  server_start "$dir/log" "$1" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
+}
+
+# stop SIGNAL SOCKET: ends with status 0 and leaves nothing.
+stop() {
+  local status=0
+  kill -"$1" "$SERVER_PID"
+  wait "$SERVER_PID" || status=$?
+  ((status == 0)) || die "status $status after SIG$1: $(cat "$dir/log")"
+  [[ ! -e $2 && ! -e $2.pid ]] || die "left its socket or its lock"
+  passed "ends by SIG$1"
+}
+
+options() {
+  refuses 'one of --socket-path and --fd' "$hello"
+  refuses 'one of --socket-path and --fd' "$hello" --socket-path "$dir/s" --fd 3
+  refuses 'unrecognized option' "$hello" --nonsense
+  refuses 'requires an argument' "$hello" --socket-path
+  refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra
+  refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues 0
+  refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues 65
+  refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues 2x
+  refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues -1
+  refuses "--thread-pool-size must be" "$hello" --socket-path "$dir/s" --thread-pool-size 99999999999999999999
+  refuses "--log-level must be" "$hello" --socket-path "$dir/s" --log-level loud
+  refuses "--tag must be" "$hello" --socket-path "$dir/s" --tag ''
+  refuses "--tag must be" "$hello" --socket-path "$dir/s" --tag 1234567890123456789012345678901234567
+  refuses "--fd must be" "$hello" --fd x
+  refuses "--shared-dir is required" "$passthrough" --socket-path "$dir/s"
+  refuses "No such file" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/none"
+  refuses "Not a directory" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/out"
+  refuses "--cache must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --cache sometimes
+  tells 'Usage: hello' "$hello" --help
+  tells 'Usage: hello' "$hello" --usage
+  tells '[0-9]\.[0-9]' "$hello" --version
+  tells 'virtiofs-passthrough [0-9]' "$passthrough" --version
+  tells '"fs"' "$hello" --print-capabilities
+  "$passthrough" --print-capabilities | python3 -c '
+import json, sys
+said = json.load(sys.stdin)
+sys.exit(said["type"] != "fs" or "separate-options" not in said["features"])' || die 'capabilities are not as they should be'
+  passed 'capabilities are JSON'
+}
+
+sockets() {
+  local socket=$dir/socket
+  refuses 'No such file' "$hello" --socket-path "$dir/none/socket"
+  refuses 'too long' "$hello" --socket-path "/$(printf '%0120d' 0)"
+  echo precious >"$dir/file"
+  refuses 'no socket' "$hello" --socket-path "$dir/file"
+  [[ $(cat "$dir/file") == precious ]] || die 'a file that is no socket was touched'
+  refuses 'Bad file descriptor' "$hello" --fd 99
+  refuses 'non-socket' "$hello" --fd 0
+
+  start "$socket"
+  [[ $(stat -c %a "$socket") == 700 || $(stat -c %a "$socket") == 600 ]] || die "others may use the socket: $(stat -c %a "$socket")"
+  [[ $(cat "$socket.pid") == "$SERVER_PID" ]] || die "$socket.pid holds $(cat "$socket.pid")"
+  refuses 'another server' "$hello" --socket-path "$socket"
+  [[ -S $socket ]] || die 'the other server lost its socket'
+  stop TERM "$socket"
+  start "$socket"
+  stop INT "$socket"
+  start "$socket"
+  stop HUP "$socket"
+
+  # A server that was killed leaves its socket; the next one takes the place.
+  start "$socket"
+  kill -KILL "$SERVER_PID"
+  wait "$SERVER_PID" 2>/dev/null || true
+  [[ -S $socket ]] || die 'no stale socket to test with'
+  start "$socket"
+  passed 'replaces a stale socket'
+  stop TERM "$socket"
+}
+
+# With descriptors that somebody else has made: listening, connected, and of the wrong kind.
+descriptors() {
+  python3 - "$hello" <<'PYTHON' || die 'inherited descriptors'
+import os, socket, struct, subprocess, sys, tempfile
+
+hello = sys.argv[1]
+
+
+def features(conn):
+    """GET_FEATURES of vhost-user: something serves at the other end."""
+    conn.settimeout(20)
+    conn.sendall(struct.pack("=III", 1, 1, 0))
+    request, flags, size = struct.unpack("=III", conn.recv(12, socket.MSG_WAITALL))
+    assert (request, flags, size) == (1, 5, 8), (request, flags, size)
+    return struct.unpack("=Q", conn.recv(8, socket.MSG_WAITALL))[0]
+
+
+with tempfile.TemporaryDirectory() as folder:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(folder + "/s")
+    listener.listen()
+    server = subprocess.Popen([hello, "--fd", str(listener.fileno())], pass_fds=[listener.fileno()])
+    for _ in range(2):  # one front-end after the other
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
+            conn.connect(folder + "/s")
+            assert features(conn) & 1 << 32
+    server.terminate()
+    assert server.wait(20) == 0
+    assert os.path.exists(folder + "/s"), "it is not the server's to remove"
+
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+server = subprocess.Popen([hello, "--fd", str(theirs.fileno())], pass_fds=[theirs.fileno()])
+theirs.close()
+assert features(ours) & 1 << 32
+ours.close()
+assert server.wait(20) == 0, "ends when its one front-end has left"
+
+datagrams, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+server = subprocess.run([hello, "--fd", str(other.fileno())], pass_fds=[other.fileno()], capture_output=True, timeout=20)
+assert server.returncode == 1 and server.stderr.count(b"\n") == 1, server.stderr
+PYTHON
+  passed 'inherited descriptors'
+}
+
+options
+sockets
+descriptors
+say "$checks passed, 0 failed"
