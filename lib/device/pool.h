@@ -4,6 +4,7 @@
 #define VIRTIOFS_LIB_DEVICE_POOL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "device/slots.h"
 
@@ -11,7 +12,7 @@
 
 struct virtiofs_pool {
   pthread_mutex_t lock;
-  pthread_cond_t more;
+  sem_t wanted; /* a post for each request, and one for each thread at the end; glibc's condition variables lose count under load */
   struct virtiofs_slot *first, *last;
   bool started, stop;
   uint32_t count;
