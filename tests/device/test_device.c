@@ -132,7 +132,7 @@ static void stopped_from_another_thread(void **state) {
   assert_true(virtiofs_device_stopped(b->dev));
   assert_int_equal(poll(&stop, 1, 0), 1);
   /* The guest has nothing any more, and nobody is served from now on. */
-  assert_int_equal(b->fs.forgets[7], 1);
+  assert_int_equal(script_fs_forgets(&b->fs, 7), 1);
   assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), 1);
   assert_int_equal(script_fs_calls(&b->fs, FUSE_DESTROY), 1);
   vhost_frontend_fini(&b->g.fe);
@@ -163,15 +163,15 @@ static void threads_come_and_go(void **state) {
   struct device_bench *b = *state;
   b->config.pool_threads = 5;
   device_bench_new(b);
-  assert_int_equal(guest_count_threads(), b->threads);
+  guest_wait_threads(b->threads);
   device_bench_connect(b, DEVICE_RING, 0);
   guest_start(&b->g, 3, 4);
   device_mount(b, 3);
   /* The control thread, four queues, the reaper, the pool. */
-  assert_int_equal(guest_count_threads(), b->threads + 1 + 4 + 1 + 5);
+  guest_wait_threads(b->threads + 1 + 4 + 1 + 5);
   assert_int_equal(device_bench_hang_up(b), 0);
   /* The pool stays for the next front-end. */
-  assert_int_equal(guest_count_threads(), b->threads + 5);
+  guest_wait_threads(b->threads + 5);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_bench_setup, device_bench_teardown)

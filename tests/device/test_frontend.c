@@ -66,8 +66,8 @@ static void one_front_end_after_the_other(void **state) {
     assert_int_equal(device_bench_hang_up(b), 0);
     assert_int_equal(script_fs_calls(&b->fs, FUSE_DESTROY), i + 1);
     assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), i + 1);
-    assert_int_equal(b->fs.forgets[7], i + 1);
-    assert_int_equal(guest_count_threads(), b->threads);
+    assert_int_equal(script_fs_forgets(&b->fs, 7), i + 1);
+    guest_wait_threads(b->threads);
     assert_int_equal(vhost_frontend_count_maps(), b->maps + 1); /* the guest's own */
   }
 }
@@ -88,7 +88,7 @@ static void it_breaks_the_protocol(void **state) {
   uint32_t header[3] = {1, 7, 0};
   vhost_frontend_raw(&b->g.fe, header, sizeof header, NULL, 0);
   assert_int_equal(device_bench_join(b), -EPROTO);
-  assert_int_equal(b->fs.forgets[7], 1);
+  assert_int_equal(script_fs_forgets(&b->fs, 7), 1);
   vhost_frontend_fini(&b->g.fe);
   device_bench_connect(b, DEVICE_RING, 0);
   guest_start(&b->g, 3, 2);
@@ -114,8 +114,8 @@ static void gone_amid_requests(void **state) {
   b->config.drain_ms = 60000;
   device_bench_start(b, 3, 0);
   uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id);
-  b->fs.hook = can_give_up;
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR | UINT64_C(1) << FUSE_READ;
+  script_fs_set_hook(&b->fs, can_give_up, NULL);
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR | UINT64_C(1) << FUSE_READ);
   fuse_request_getattr(&r, id, &fh);
   (void)device_send(b, 1, &r);
   (void)device_send(b, 2, &r);
@@ -124,7 +124,7 @@ static void gone_amid_requests(void **state) {
   script_fs_wait_pending(&b->fs, 3);
   assert_int_equal(device_bench_hang_up(b), 0);
   assert_int_equal(script_fs_pending(&b->fs), 0);
-  assert_int_equal(b->fs.forgets[7], 1);
+  assert_int_equal(script_fs_forgets(&b->fs, 7), 1);
   assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), 1);
 }
 
@@ -137,7 +137,7 @@ static void reset_device(void **state) {
     (void)device_open(b, 2, id);
     vhost_frontend_empty(&b->g.fe, VIRTIOFS_VHOST_USER_RESET_DEVICE);
     guest_sync(&b->g);
-    assert_int_equal(b->fs.forgets[7], i + 1);
+    assert_int_equal(script_fs_forgets(&b->fs, 7), i + 1);
     assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), i + 1);
     assert_int_equal(script_fs_calls(&b->fs, FUSE_DESTROY), i + 1);
     /* The driver begins anew. */

@@ -69,8 +69,8 @@ static void a_drain_cancels(void **state) {
   device_bench_start(b, 2, 0);
   struct fuse_request r;
   struct device_call calls[3];
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
-  b->fs.hook = can_give_up;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
+  script_fs_set_hook(&b->fs, can_give_up, NULL);
   fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
   for (unsigned i = 0; i < 3; i++)
     calls[i] = device_send(b, 1, &r);
@@ -85,7 +85,7 @@ static void a_drain_cancels(void **state) {
 
 static void *answer_soon(void *arg) {
   struct device_bench *b = arg;
-  /* One by one: the queue may be stopped between them, and then waits for the first. */
+  /* Perhaps the queue is stopped between them. */
   for (unsigned i = 0; i < 2; i++) {
     script_fs_wait_pending(&b->fs, 1);
     script_fs_answer(&b->fs, 0);
@@ -102,7 +102,7 @@ static void a_drain_waits_for_answers(void **state) {
     struct fuse_request r;
     struct device_call calls[2];
     pthread_t thread;
-    b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+    script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
     assert_int_equal(pthread_create(&thread, NULL, answer_soon, b), 0);
     fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
     calls[0] = device_send(b, 1, &r);
@@ -128,7 +128,7 @@ static void a_silent_backend(void **state) {
   struct fuse_request r;
   struct device_call calls[3];
   uint64_t id = device_lookup(b, 1, "7");
-  b->fs.pend = UINT64_MAX;
+  script_fs_pend(&b->fs, UINT64_MAX);
   fuse_request_getattr(&r, id, NULL);
   calls[0] = device_send(b, 1, &r);
   fuse_request_create(&r, FUSE_ROOT_ID, "30");
@@ -143,13 +143,13 @@ static void a_silent_backend(void **state) {
   }
   assert_int_equal(atomic_load(&b->warnings), 1);
   guest_start_ring(&b->g, 1, base);
-  b->fs.pend = 0;
+  script_fs_pend(&b->fs, 0);
   assert_int_equal(device_lookup(b, 1, "7"), id);
   for (unsigned i = 0; i < 3; i++)
     script_fs_answer(&b->fs, 0);
   script_fs_wait_calls(&b->fs, FUSE_FORGET, 2);
-  assert_int_equal(b->fs.forgets[30], 1);
-  assert_int_equal(b->fs.forgets[31], 1);
+  assert_int_equal(script_fs_forgets(&b->fs, 30), 1);
+  assert_int_equal(script_fs_forgets(&b->fs, 31), 1);
   assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), 1);
   assert_int_equal(device_lookup(b, 1, "7"), id);
   assert_false(guest_has_used(&b->g, 1));
@@ -167,13 +167,13 @@ static void a_backend_that_outlives_the_front_end(void **state) {
   device_bench_start(b, 2, 0);
   struct fuse_request r;
   pthread_t thread;
-  b->fs.pend = UINT64_C(1) << FUSE_CREATE;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_CREATE);
   fuse_request_create(&r, FUSE_ROOT_ID, "30");
   (void)device_send(b, 1, &r);
   script_fs_wait_pending(&b->fs, 1);
   assert_int_equal(device_bench_hang_up(b), 0);
   /* The next one is served meanwhile. */
-  b->fs.pend = 0;
+  script_fs_pend(&b->fs, 0);
   device_bench_connect(b, DEVICE_RING, 0);
   guest_start(&b->g, 3, 2);
   device_mount(b, 1);
@@ -184,7 +184,7 @@ static void a_backend_that_outlives_the_front_end(void **state) {
   pthread_join(thread, NULL);
   b->dev = NULL;
   assert_int_equal(b->fs.given[30], 0);
-  assert_int_equal(b->fs.forgets[30], 2);
+  assert_int_equal(script_fs_forgets(&b->fs, 30), 2);
 }
 
 /* A READ that is under way may still write to the guest's memory: it is waited for, however long it takes. */
@@ -202,7 +202,7 @@ static void data_is_waited_for(void **state) {
   struct fuse_request r;
   pthread_t thread;
   uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id);
-  b->fs.pend = UINT64_C(1) << FUSE_READ;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_READ);
   fuse_request_read(&r, FUSE_READ, id, fh, 0, 1000);
   struct device_call call = device_send_data(b, 1, &r, guest_region(2), 1000, true);
   script_fs_wait_pending(&b->fs, 1);
@@ -221,7 +221,7 @@ static void an_init_that_waits_is_given_up(void **state) {
   struct device_bench *b = *state;
   device_bench_start(b, 3, 0);
   struct fuse_request r;
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
   fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
   struct device_call silent = device_send(b, 2, &r);
   script_fs_wait_pending(&b->fs, 1);
@@ -274,9 +274,8 @@ static void pending_after_the_deadline(void **state) {
   struct fuse_request r;
   pthread_t thread;
   device_bench_start(b, 2, 0);
-  b->fs.hook = at_gate;
-  b->fs.hook_ctx = &gate;
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+  script_fs_set_hook(&b->fs, at_gate, &gate);
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
   fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
   struct device_call call = device_send(b, 1, &r);
   while (!atomic_load(&gate.inside))
@@ -301,10 +300,9 @@ static void a_queue_stops_while_its_requests_wait_for_the_pool(void **state) {
   b->config.pool_threads = 1;
   b->ops.blocking = VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATFS;
   device_bench_start(b, 4, DEVICE_F_INDIRECT);
-  b->fs.hook = at_gate;
-  b->fs.hook_ctx = &gate;
+  script_fs_set_hook(&b->fs, at_gate, &gate);
   /* The first of a queue is called on its worker, unless another waits: two at once, and the second goes to the pool. */
-  b->fs.pend = UINT64_C(1) << FUSE_LOOKUP;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_LOOKUP);
   fuse_request_named(&r, FUSE_LOOKUP, FUSE_ROOT_ID, "7");
   struct device_call first[3];
   for (uint32_t queue = 1; queue <= 3; queue++) {
@@ -344,7 +342,7 @@ static void a_queue_stops_while_its_requests_wait_for_the_pool(void **state) {
     stopped[done].unique = 0;
   }
   assert_int_equal(script_fs_calls(&b->fs, FUSE_STATFS), 3);
-  b->fs.pend = 0;
+  script_fs_pend(&b->fs, 0);
   for (unsigned i = 0; i < 3; i++)
     script_fs_answer(&b->fs, 0);
   for (unsigned i = 1; i < 3; i++)

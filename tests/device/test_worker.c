@@ -73,7 +73,7 @@ static void all_kinds_of_rings(void **state) {
     device_mount(b, 1);
     work(b, 1);
     assert_int_equal(device_bench_hang_up(b), 0);
-    assert_int_equal(b->fs.forgets[7], i + 1);
+    assert_int_equal(script_fs_forgets(&b->fs, 7), i + 1);
   }
   assert_int_equal(atomic_load(&b->warnings), 0);
 }
@@ -110,7 +110,7 @@ static void two_queues_at_once(void **state) {
   device_bench_start(b, 3, DEVICE_F_EVENT_IDX);
   uint64_t id = device_lookup(b, 1, "7");
   /* A request of the first waits in the backend, and the others go on. */
-  b->fs.pend = UINT64_C(1) << FUSE_STATFS;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_STATFS);
   struct fuse_request r;
   fuse_request(&r, FUSE_STATFS, id);
   struct device_call slow = device_send(b, 1, &r);
@@ -200,7 +200,7 @@ static void broken_rings(void **state) {
   device_bench_start(b, 3, 0);
   uint64_t id = device_lookup(b, 1, "7");
   for (;; rule++) {
-    b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+    script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
     fuse_request_getattr(&r, id, NULL);
     struct device_call before = device_send(b, 2, &r);
     script_fs_wait_pending(&b->fs, 1);
@@ -259,17 +259,16 @@ static void a_full_ring_and_one_more(void **state) {
   struct device_call calls[DEVICE_RING];
   struct fuse_request r;
   int kick = ring->kick_fd, none = eventfd(0, EFD_CLOEXEC);
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
   fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
   for (unsigned i = 0; i < DEVICE_RING; i++) {
     if (i == DEVICE_RING - 1) {
-      /* With more of them not taken yet, the extra one would be a jump. */
-      script_fs_wait_pending(&b->fs, DEVICE_RING - 1);
+      script_fs_wait_pending(&b->fs, i);
       ring->kick_fd = none;
     }
     calls[i] = device_send(b, 1, &r);
   }
-  guest_publish(&b->g, 1, 0);
+  guest_publish(&b->g, 1, calls[DEVICE_RING - 1].head);
   ring->kick_fd = kick;
   close(none);
   guest_kick(&b->g, 1);
@@ -278,7 +277,7 @@ static void a_full_ring_and_one_more(void **state) {
   while (!worker_sleeps())
     assert_true(time(NULL) < deadline);
   /* With a place free it looks, and sees what it is. */
-  script_fs_answer_req(&b->fs, b->fs.later[DEVICE_RING - 1].req, 0);
+  script_fs_answer(&b->fs, 0);
   guest_wait_fd(ring->err_fd);
   for (unsigned i = 0; i < DEVICE_RING - 1; i++)
     script_fs_answer(&b->fs, 0);
@@ -290,20 +289,19 @@ static void a_full_ring_and_one_more(void **state) {
 static void chains_without_sense(void **state) {
   struct device_bench *b = *state;
   device_bench_start(b, 2, 0);
-  const struct guest_piece pieces[][2] = {
-      {{guest_region(1), 0, false}, {guest_region(1), 0, false}},
-      {{guest_region(1), 16, true}, {guest_region(1), 0, true}},
-      {{guest_region(1), 39, false}, {guest_region(1) + 64, 16, true}},
-      {{guest_region(1), 39, false}, {guest_region(1) + 64, 15, true}},
-      {{guest_region(1), 4, false}, {guest_region(1) + 64, 400, true}},
-  };
   static const uint32_t used[] = {0, 16, 16, 0, 16};
-  memset(guest_at(&b->g, guest_region(1)), 0xff, 64);
   for (unsigned i = 0; i < 200; i++) {
-    uint32_t len;
-    uint16_t head = guest_add(&b->g, i % 2, pieces[i % 5], 2, 0);
-    guest_kick(&b->g, i % 2);
-    assert_int_equal(guest_wait_used(&b->g, i % 2, &len), head);
+    uint32_t len, queue = i % 2;
+    uint64_t at = guest_region(2) + queue * 4096;
+    const struct guest_piece pieces[][2] = {
+        {{at, 0, false}, {at, 0, false}},        {{at, 16, true}, {at, 0, true}},
+        {{at, 39, false}, {at + 64, 16, true}},  {{at, 39, false}, {at + 64, 15, true}},
+        {{at, 4, false}, {at + 64, 400, true}},
+    };
+    memset(guest_at(&b->g, at), 0xff, 64);
+    uint16_t head = guest_add(&b->g, queue, pieces[i % 5], 2, 0);
+    guest_kick(&b->g, queue);
+    assert_int_equal(guest_wait_used(&b->g, queue, &len), head);
     assert_int_equal(len, used[i % 5]);
   }
   (void)device_lookup(b, 1, "7");
@@ -337,7 +335,7 @@ static void memory_goes_under_a_request(void **state) {
   struct fuse_request r;
   uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id);
   unsigned maps = vhost_frontend_count_maps();
-  b->fs.pend = UINT64_C(1) << FUSE_READ;
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_READ);
   guest_set_memory(&b->g, 4);
   guest_sync(&b->g);
   fuse_request_read(&r, FUSE_READ, id, fh, 0, 4000);

@@ -26,7 +26,7 @@ __attribute__((__format__(__printf__, 4, 0))) static void on_line(void *ctx, enu
 }
 
 int device_bench_setup(void **state) {
-  unsigned fds = vhost_frontend_count_fds(), threads = guest_count_threads(), maps = vhost_frontend_count_maps();
+  unsigned fds = vhost_frontend_count_fds(), threads = guest_first_threads(), maps = vhost_frontend_count_maps();
   struct device_bench *b = calloc(1, sizeof *b);
   assert_non_null(b);
   b->fds = fds;
@@ -58,7 +58,7 @@ int device_bench_teardown(void **state) {
     guest_fini(&b->g);
   pthread_mutex_destroy(&b->lock);
   assert_int_equal(vhost_frontend_count_fds(), b->fds);
-  assert_int_equal(guest_count_threads(), b->threads);
+  guest_wait_threads(b->threads);
   assert_int_equal(vhost_frontend_count_maps(), b->maps);
   free(b);
   return 0;
@@ -75,6 +75,7 @@ static void *serve(void *arg) {
 }
 
 void device_bench_connect(struct device_bench *b, uint32_t num, uint64_t features) {
+  memset(b->busy, 0, sizeof b->busy);
   b->fd = b->g.memory == NULL ? guest_init(&b->g, num, features | DEVICE_F_VERSION_1) : guest_connect(&b->g);
   b->indirect = (features & DEVICE_F_INDIRECT) != 0;
   assert_int_equal(pthread_create(&b->server, NULL, serve, b), 0);
@@ -100,29 +101,44 @@ int device_bench_hang_up(struct device_bench *b) {
 }
 
 /* Requests go to region 1, tables to the upper half of region 0. */
-static uint64_t slot_gpa(const struct device_bench *b) {
-  return guest_region(1) + (uint64_t)b->slot * DEVICE_SLOT;
+static uint32_t slot_index(const struct device_bench *b, uint32_t queue) {
+  return queue * DEVICE_SLOTS + b->slot[queue];
+}
+
+/* The next place that is free. */
+static void choose_slot(struct device_bench *b, uint32_t queue) {
+  for (unsigned i = 0; i < DEVICE_SLOTS; i++) {
+    b->slot[queue] = (b->slot[queue] + 1) % DEVICE_SLOTS;
+    if (!b->busy[slot_index(b, queue)])
+      return;
+  }
+  fail_msg("too many requests at once");
+}
+
+static uint64_t slot_gpa(const struct device_bench *b, uint32_t queue) {
+  return guest_region(1) + (uint64_t)slot_index(b, queue) * DEVICE_SLOT;
 }
 
 static struct device_call send_pieces(struct device_bench *b, uint32_t queue, const struct fuse_request *r,
                                       const struct guest_piece *pieces, uint32_t count, uint32_t room) {
   struct device_call call = {.queue = queue,
-                             .out = slot_gpa(b) + DEVICE_ROOM,
+                             .out = slot_gpa(b, queue) + DEVICE_ROOM,
                              .room = room,
                              .unique = r->header.unique,
                              .opcode = r->header.opcode};
-  uint64_t table = b->indirect ? guest_region(0) + GUEST_REGION / 2 + b->slot * 1024U : 0;
+  uint64_t table = b->indirect ? guest_region(0) + GUEST_REGION / 2 + slot_index(b, queue) * 1024U : 0;
   assert_true(r->len <= DEVICE_ROOM);
-  memcpy(guest_at(&b->g, slot_gpa(b)), r->bytes, r->len);
+  memcpy(guest_at(&b->g, slot_gpa(b, queue)), r->bytes, r->len);
   memset(guest_at(&b->g, call.out), 0xa5, DEVICE_ROOM);
   call.head = guest_add(&b->g, queue, pieces, count, table);
-  b->slot = (b->slot + 1) % DEVICE_SLOTS;
+  b->busy[slot_index(b, queue)] = true;
   guest_kick(&b->g, queue);
   return call;
 }
 
 struct device_call device_send(struct device_bench *b, uint32_t queue, const struct fuse_request *r) {
-  uint64_t in = slot_gpa(b), out = in + DEVICE_ROOM;
+  choose_slot(b, queue);
+  uint64_t in = slot_gpa(b, queue), out = in + DEVICE_ROOM;
   struct guest_piece pieces[4];
   uint32_t count = 0;
   pieces[count++] = (struct guest_piece){in, 40, false};
@@ -137,7 +153,8 @@ struct device_call device_send(struct device_bench *b, uint32_t queue, const str
 
 struct device_call device_send_data(struct device_bench *b, uint32_t queue, const struct fuse_request *r, uint64_t gpa,
                                     uint32_t len, bool write) {
-  uint64_t in = slot_gpa(b), out = in + DEVICE_ROOM;
+  choose_slot(b, queue);
+  uint64_t in = slot_gpa(b, queue), out = in + DEVICE_ROOM;
   struct guest_piece data = {gpa, len, write}, pieces[4];
   uint32_t count = 0;
   pieces[count++] = (struct guest_piece){in, (uint32_t)r->len, false};
@@ -155,6 +172,7 @@ unsigned device_wait(struct device_bench *b, struct device_call *calls, unsigned
   for (unsigned i = 0; i < count; i++) {
     if (calls[i].queue == queue && calls[i].head == head && calls[i].unique != 0) {
       calls[i].used = used;
+      b->busy[(calls[i].out - guest_region(1)) / DEVICE_SLOT] = false;
       return i;
     }
   }

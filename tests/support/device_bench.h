@@ -16,7 +16,7 @@
 #define DEVICE_F_EVENT_IDX (UINT64_C(1) << 29)
 #define DEVICE_F_VERSION_1 (UINT64_C(1) << 32)
 
-enum { DEVICE_RING = 16, DEVICE_SLOTS = 64, DEVICE_SLOT = 8192, DEVICE_ROOM = 4096 };
+enum { DEVICE_RING = 16, DEVICE_SLOTS = 32, DEVICE_SLOT = 8192, DEVICE_ROOM = 4096 };
 
 struct device_bench {
   struct virtiofs_device *dev;
@@ -26,7 +26,9 @@ struct device_bench {
   struct guest g;
   bool connected;
   bool indirect; /**< chains are sent so */
-  unsigned slot; /**< where the next request's bytes go */
+  unsigned slot[GUEST_QUEUES]; /**< where the next request's bytes go; no two queues use one place, which a sanitizer would not
+                                    understand: what the guest does in between it can't see */
+  bool busy[GUEST_QUEUES * DEVICE_SLOTS]; /**< places of requests that are under way */
   pthread_t server;
   int fd, rc;
   atomic_uint warnings;

@@ -8,8 +8,11 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -238,12 +241,35 @@ uint16_t guest_wait_used(struct guest *g, uint32_t queue, uint32_t *len) {
   return (uint16_t)elem[0];
 }
 
-unsigned guest_count_threads(void) {
+static unsigned count_threads(void) {
   DIR *dir = opendir("/proc/self/task");
   assert_non_null(dir);
   unsigned count = 0;
   while (readdir(dir) != NULL)
     count++;
   closedir(dir);
-  return count;
+  return count - 2; /* "." and ".." */
+}
+
+static void *say_tid(void *arg) {
+  *(pid_t *)arg = gettid();
+  return NULL;
+}
+
+unsigned guest_first_threads(void) {
+  pthread_t thread;
+  pid_t tid;
+  char path[64];
+  assert_int_equal(pthread_create(&thread, NULL, say_tid, &tid), 0);
+  pthread_join(thread, NULL);
+  (void)snprintf(path, sizeof path, "/proc/self/task/%d", (int)tid);
+  while (access(path, F_OK) == 0)
+    sched_yield();
+  return count_threads();
+}
+
+void guest_wait_threads(unsigned count) {
+  time_t deadline = time(NULL) + GUEST_DEADLINE_MS / 1000;
+  while (count_threads() != count)
+    assert_true(time(NULL) < deadline);
 }

@@ -85,6 +85,9 @@ bool guest_has_used(struct guest *g, uint32_t queue);
 /** Waits until an eventfd was signalled, and clears it. */
 void guest_wait_fd(int fd);
 
-unsigned guest_count_threads(void);
+/** Threads of this process; those of a sanitizer, which come with the first one, are there already. */
+unsigned guest_first_threads(void);
+/** Waits until there are so many: a thread that was joined may be seen a moment longer. */
+void guest_wait_threads(unsigned count);
 
 #endif

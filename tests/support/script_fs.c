@@ -405,6 +405,26 @@ void script_fs_fini(struct script_fs *fs) {
   pthread_mutex_destroy(&fs->lock);
 }
 
+void script_fs_pend(struct script_fs *fs, uint64_t opcodes) {
+  pthread_mutex_lock(&fs->lock);
+  fs->pend = opcodes;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+void script_fs_set_hook(struct script_fs *fs, script_fs_hook *hook, void *ctx) {
+  pthread_mutex_lock(&fs->lock);
+  fs->hook = hook;
+  fs->hook_ctx = ctx;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+unsigned script_fs_forgets(struct script_fs *fs, uint64_t node) {
+  pthread_mutex_lock(&fs->lock);
+  unsigned forgets = fs->forgets[node];
+  pthread_mutex_unlock(&fs->lock);
+  return forgets;
+}
+
 unsigned script_fs_calls(struct script_fs *fs, unsigned opcode) {
   pthread_mutex_lock(&fs->lock);
   unsigned calls = fs->calls[opcode];

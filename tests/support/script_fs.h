@@ -65,6 +65,12 @@ void script_fs_init(struct script_fs *fs);
 /** Fails the process if a node or a handle was not taken back. */
 void script_fs_fini(struct script_fs *fs);
 
+/* The script, while threads are at work. */
+void script_fs_pend(struct script_fs *fs, uint64_t opcodes);
+void script_fs_set_hook(struct script_fs *fs, script_fs_hook *hook, void *ctx);
+
+/** How often a node was forgotten. */
+unsigned script_fs_forgets(struct script_fs *fs, uint64_t node);
 unsigned script_fs_calls(struct script_fs *fs, unsigned opcode);
 /** Waits until an operation was called so often in all. Ends the process after a minute. */
 void script_fs_wait_calls(struct script_fs *fs, unsigned opcode, unsigned count);
