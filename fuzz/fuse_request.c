@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Targets: virtiofs_fuse_request_decode, virtiofs_fuse_forget_next, virtiofs_fuse_reply_encode.
- * Input: minor, segment size, room for the reply; then the request. */
+ * Input: minor, what was agreed on, segment size, room for the reply; then the request. */
 #include <stdlib.h>
 
 #include <virtiofs/fuse.h>
@@ -41,7 +41,9 @@ static void answer(const struct virtiofs_fuse_proto *proto, const struct virtiof
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input in = {.data = data, .left = size};
-  struct virtiofs_fuse_proto proto = {.minor = fuzz_u8(&in) % 46};
+  uint8_t minor = fuzz_u8(&in), bits = fuzz_u8(&in);
+  struct virtiofs_fuse_proto proto = {
+      .agreed = (bits & 1) == 0, .minor = minor % 46, .swapped = (bits & 2) != 0, .setxattr_ext = (bits & 4) != 0};
   size_t piece = 1 + fuzz_u8(&in);
   size_t room = fuzz_u8(&in);
   struct iovec iov[SEGMENTS], copy[SEGMENTS];

@@ -46,13 +46,7 @@ step_tsan() {
     "$here/guest/run.sh" passthrough
 }
 
-step_fuzz() {
-  local target
-  for target in fuse_request virtq_take session_requests; do
-    "$BUILD_DIR/fuzz/fuzz/$target" -max_total_time="${VIRTIOFS_FUZZ_SECONDS:-300}" -max_len=8192 -print_final_stats=1 \
-      "$BUILD_DIR/fuzz/fuzz/found/$target" "$REPO_DIR/fuzz/corpus/$target"
-  done
-}
+step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
 
 main() {
   local step status

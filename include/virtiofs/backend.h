@@ -61,6 +61,21 @@ extern "C" {
 #define VIRTIOFS_BLOCKING_FALLOCATE (UINT64_C(1) << 43)
 #define VIRTIOFS_BLOCKING_READDIRPLUS (UINT64_C(1) << 44)
 #define VIRTIOFS_BLOCKING_LSEEK (UINT64_C(1) << 46)
+#define VIRTIOFS_BLOCKING_SETXATTR (UINT64_C(1) << 21)
+#define VIRTIOFS_BLOCKING_GETXATTR (UINT64_C(1) << 22)
+#define VIRTIOFS_BLOCKING_LISTXATTR (UINT64_C(1) << 23)
+#define VIRTIOFS_BLOCKING_REMOVEXATTR (UINT64_C(1) << 24)
+#define VIRTIOFS_BLOCKING_GETLK (UINT64_C(1) << 31)
+#define VIRTIOFS_BLOCKING_SETLK (UINT64_C(1) << 32)
+#define VIRTIOFS_BLOCKING_SETLKW (UINT64_C(1) << 33)
+#define VIRTIOFS_BLOCKING_ACCESS (UINT64_C(1) << 34)
+#define VIRTIOFS_BLOCKING_BMAP (UINT64_C(1) << 37)
+#define VIRTIOFS_BLOCKING_IOCTL (UINT64_C(1) << 39)
+#define VIRTIOFS_BLOCKING_POLL (UINT64_C(1) << 40)
+#define VIRTIOFS_BLOCKING_COPY_FILE_RANGE (UINT64_C(1) << 47)
+#define VIRTIOFS_BLOCKING_SYNCFS (UINT64_C(1) << 50)
+#define VIRTIOFS_BLOCKING_TMPFILE (UINT64_C(1) << 51)
+#define VIRTIOFS_BLOCKING_STATX (UINT64_C(1) << 52)
 #define VIRTIOFS_BLOCKING_ALL UINT64_MAX
 
 /**
@@ -187,6 +202,63 @@ struct virtiofs_ops {
 
   /** Find data or a hole, as lseek(2). NULL: the guest takes files as having no holes. */
   int (*lseek)(struct virtiofs_req *req, const struct virtiofs_lseek_in *in, struct virtiofs_lseek_out *out);
+
+  /** Set an extended attribute. -EEXIST and -ENODATA as setxattr(2) with its flags. NULL: the guest says EOPNOTSUPP, for all four. */
+  int (*setxattr)(struct virtiofs_req *req, const struct virtiofs_setxattr_in *in);
+
+  /** The value of an extended attribute, put into `in->data`; or only its size, if `in->size` is 0. -ENODATA, -ERANGE. */
+  int (*getxattr)(struct virtiofs_req *req, const struct virtiofs_getxattr_in *in, struct virtiofs_xattr_out *out);
+
+  /** All names of extended attributes, each with its NUL; or only their size, if `in->size` is 0. -ERANGE. */
+  int (*listxattr)(struct virtiofs_req *req, const struct virtiofs_listxattr_in *in, struct virtiofs_xattr_out *out);
+
+  /** Remove an extended attribute. -ENODATA if it isn't there. */
+  int (*removexattr)(struct virtiofs_req *req, const struct virtiofs_removexattr_in *in);
+
+  /**
+   * May the caller do `in->mask`? Linux guests decide that themselves and don't ask.
+   */
+  int (*access)(struct virtiofs_req *req, const struct virtiofs_access_in *in);
+
+  /**
+   * A lock that would be in the way of `in->lock`. With getlk, setlk and setlkw there, fcntl(2) locks of guests are the
+   * backend's (POSIX_LOCKS); else each guest keeps its own. FLUSH drops the locks of its `lock_owner`.
+   */
+  int (*getlk)(struct virtiofs_req *req, const struct virtiofs_lk_in *in, struct virtiofs_getlk_out *out);
+
+  /** Lock or unlock a range; -EAGAIN if another lock is in the way. Must not wait. */
+  int (*setlk)(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
+
+  /**
+   * The same, waiting until it can be had: return VIRTIOFS_PENDING rather than keep a thread, and take back the wait when
+   * on_cancel says so. How many a guest may have waiting is the backend's to limit.
+   */
+  int (*setlkw)(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
+
+  /** The device's block of a file's block. For file systems on a block device only. */
+  int (*bmap)(struct virtiofs_req *req, const struct virtiofs_bmap_in *in, struct virtiofs_bmap_out *out);
+
+  /** ioctl(2) on an open file, or a directory (VIRTIOFS_IOCTL_DIR). -ENOTTY for what isn't known. */
+  int (*ioctl)(struct virtiofs_req *req, const struct virtiofs_ioctl_in *in, struct virtiofs_ioctl_out *out);
+
+  /** What poll(2) would say of an open file. NULL: always ready. */
+  int (*poll)(struct virtiofs_req *req, const struct virtiofs_poll_in *in, struct virtiofs_poll_out *out);
+
+  /**
+   * Copy a range from one open file to another; fewer bytes than asked are fine, 0 at the end of the first. NULL: the guest copies by
+   * itself. Serves COPY_FILE_RANGE and COPY_FILE_RANGE_64.
+   */
+  int (*copy_file_range)(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
+                         struct virtiofs_copy_file_range_out *out);
+
+  /** Make everything of the file system that the node is on durable. */
+  int (*syncfs)(struct virtiofs_req *req, const struct virtiofs_syncfs_in *in);
+
+  /** Make a file without a name in the directory @parent, owned by the caller, and open it. Gives a node and a handle. */
+  int (*tmpfile)(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in, struct virtiofs_create_out *out);
+
+  /** As statx(2): attributes with those that getattr lacks. NULL: the guest uses getattr. */
+  int (*statx)(struct virtiofs_req *req, const struct virtiofs_statx_in *in, struct virtiofs_statx_out *out);
 };
 
 /**

@@ -164,6 +164,42 @@ struct virtiofs_init_out {
   uint32_t max_write;  /**< largest READ and WRITE in bytes, before the call the config's; may be made smaller, >= 4096 */
 };
 
+/* ---- extensions of requests that make something ---- */
+
+/** What an extension is about. */
+enum virtiofs_extension_kind {
+  VIRTIOFS_EXTENSION_SECURITY, /**< a security context: @name is the xattr's name, @value its value */
+  VIRTIOFS_EXTENSION_GROUPS,   /**< supplementary groups of the caller */
+};
+
+/** One extension. */
+struct virtiofs_extension {
+  enum virtiofs_extension_kind kind;
+  struct virtiofs_name name; /**< SECURITY only */
+  const void *value;         /**< SECURITY: bytes, not terminated */
+  uint32_t size;             /**< SECURITY: of @value in bytes */
+  uint32_t count;            /**< GROUPS: how many, 1 .. */
+  uint32_t groups[32];       /**< GROUPS: the first 32 */
+};
+
+/** All extensions of a request, checked and in private memory. Read them by virtiofs_extensions_next(). */
+struct virtiofs_extensions {
+  const void *bytes; /**< host byte order */
+  uint32_t size;     /**< 0: none */
+  uint32_t at;       /**< used by virtiofs_extensions_next(); 0 at first */
+  uint32_t contexts; /**< used by virtiofs_extensions_next() */
+};
+
+/**
+ * virtiofs_extensions_next - the next extension
+ * @all: a copy of the request's `extensions`; advanced
+ * @ext: filled
+ *
+ * Return: true; false at the end. Kinds that this library doesn't know are passed over. Threads: one at a time for one @all.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_extensions_next(struct virtiofs_extensions *all,
+                                                                struct virtiofs_extension *ext);
+
 /* ---- names ---- */
 
 struct virtiofs_lookup_in {
@@ -192,6 +228,7 @@ struct virtiofs_symlink_in {
   uint64_t parent;
   struct virtiofs_name name;
   struct virtiofs_name target; /**< any text, may hold '/'; 1 .. 4095 bytes */
+  struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_mknod_in {
@@ -200,6 +237,7 @@ struct virtiofs_mknod_in {
   uint32_t mode;                   /**< type and permissions; the guest has applied @umask */
   uint32_t umask;                  /**< the guest process's, 0 .. 0777 */
   uint32_t rdev_major, rdev_minor; /**< of device nodes */
+  struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_mkdir_in {
@@ -207,6 +245,7 @@ struct virtiofs_mkdir_in {
   struct virtiofs_name name;
   uint32_t mode;  /**< permissions, 0 .. 07777; the guest has applied @umask */
   uint32_t umask; /**< the guest process's, 0 .. 0777 */
+  struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_unlink_in {
@@ -284,9 +323,13 @@ struct virtiofs_statfs_out {
 
 /* ---- files ---- */
 
+/** virtiofs_open_in.open_flags: clear set-user-id and set-group-id when the file is truncated. */
+#define VIRTIOFS_OPEN_KILL_SUIDGID (1U << 0)
+
 struct virtiofs_open_in {
   uint64_t node;
   uint32_t flags; /**< open(2) flags in Linux's numbers: access mode, O_APPEND, O_TRUNC, O_DIRECT ...; never O_CREAT */
+  uint32_t open_flags; /**< VIRTIOFS_OPEN_KILL_SUIDGID, only if agreed on by INIT */
 };
 
 struct virtiofs_create_in {
@@ -295,6 +338,8 @@ struct virtiofs_create_in {
   uint32_t flags; /**< open(2) flags, O_CREAT among them */
   uint32_t mode;  /**< type (regular) and permissions; the guest has applied @umask */
   uint32_t umask; /**< the guest process's, 0 .. 0777 */
+  uint32_t open_flags; /**< as in virtiofs_open_in */
+  struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_create_out {
@@ -374,6 +419,209 @@ struct virtiofs_lseek_in {
 struct virtiofs_lseek_out {
   uint64_t offset;
 };
+
+/* ---- copies ---- */
+
+struct virtiofs_copy_file_range_in {
+  uint64_t node;     /**< read from */
+  uint64_t handle;
+  uint64_t node_out; /**< written to */
+  uint64_t handle_out;
+  uint64_t offset, offset_out; /**< bytes; each with @len at most INT64_MAX */
+  uint64_t len;                /**< bytes, at most INT64_MAX */
+  uint64_t flags;              /**< copy_file_range(2)'s */
+};
+
+struct virtiofs_copy_file_range_out {
+  uint64_t size; /**< bytes copied; COPY_FILE_RANGE can say at most 2^32 - 1, so its @len is made smaller before */
+};
+
+/* ---- extended attributes ---- */
+
+/** virtiofs_setxattr_in.setxattr_flags: setting the access ACL clears set-group-id. */
+#define VIRTIOFS_SETXATTR_ACL_KILL_SGID (1U << 0)
+
+/** Largest value of an extended attribute in bytes. */
+#define VIRTIOFS_XATTR_MAX 65536U
+
+struct virtiofs_setxattr_in {
+  uint64_t node;
+  struct virtiofs_name name; /**< may hold '/' */
+  uint32_t flags;            /**< setxattr(2)'s: XATTR_CREATE, XATTR_REPLACE */
+  uint32_t setxattr_flags;   /**< VIRTIOFS_SETXATTR_..., only if agreed on by INIT */
+  struct virtiofs_data value; /**< at most 65,536 bytes */
+};
+
+struct virtiofs_getxattr_in {
+  uint64_t node;
+  struct virtiofs_name name; /**< may hold '/' */
+  uint32_t size;             /**< room for the value; 0: only its size is asked for */
+  struct virtiofs_data data; /**< where the value goes, @size bytes */
+};
+
+struct virtiofs_listxattr_in {
+  uint64_t node;
+  uint32_t size;             /**< room for the names; 0: only their size is asked for */
+  struct virtiofs_data data; /**< where the names go, each with its NUL, @size bytes */
+};
+
+/** Reply of GETXATTR and LISTXATTR. */
+struct virtiofs_xattr_out {
+  uint32_t size; /**< bytes of the value or of all names; -ERANGE if they are more than the request's size, unless that is 0 */
+  bool size_only; /**< the request's size is 0; set by the library before the call */
+};
+
+struct virtiofs_removexattr_in {
+  uint64_t node;
+  struct virtiofs_name name; /**< may hold '/' */
+};
+
+/* ---- locks ---- */
+
+/** A range of a file. */
+struct virtiofs_lock {
+  uint64_t start, end; /**< first and last byte; INT64_MAX: to the end of the file, wherever that is */
+  uint32_t type;       /**< F_RDLCK 0, F_WRLCK 1, F_UNLCK 2 */
+  uint32_t pid;        /**< in the guest; who has it */
+};
+
+/** GETLK, SETLK and SETLKW. */
+struct virtiofs_lk_in {
+  uint64_t node;
+  uint64_t handle;
+  uint64_t owner; /**< who locks: any value, the same for one process's (or open file's) locks */
+  struct virtiofs_lock lock;
+  bool flock; /**< flock(2): the whole file, owned by the open file */
+};
+
+struct virtiofs_getlk_out {
+  struct virtiofs_lock lock; /**< one that is in the way; type F_UNLCK if there is none */
+};
+
+/* ---- odds and ends ---- */
+
+struct virtiofs_access_in {
+  uint64_t node;
+  uint32_t mask; /**< access(2)'s */
+};
+
+struct virtiofs_bmap_in {
+  uint64_t node;
+  uint64_t block;
+  uint32_t blocksize; /**< bytes */
+};
+
+struct virtiofs_bmap_out {
+  uint64_t block;
+};
+
+/** virtiofs_ioctl_in.flags. */
+#define VIRTIOFS_IOCTL_COMPAT (1U << 0)
+#define VIRTIOFS_IOCTL_UNRESTRICTED (1U << 1)
+#define VIRTIOFS_IOCTL_32BIT (1U << 3)
+#define VIRTIOFS_IOCTL_DIR (1U << 4) /**< @handle is a directory's */
+
+struct virtiofs_ioctl_in {
+  uint64_t node;
+  uint64_t handle;
+  uint32_t flags; /**< VIRTIOFS_IOCTL_... */
+  uint32_t cmd;
+  uint64_t arg;              /**< the guest program's pointer or number */
+  uint32_t out_size;         /**< bytes that @out has room for */
+  struct virtiofs_data data; /**< what the program gave */
+  struct virtiofs_data out;  /**< where what the program gets goes */
+};
+
+struct virtiofs_ioctl_out {
+  int32_t result; /**< what ioctl(2) returns */
+  uint32_t size;  /**< bytes put into the request's @out */
+};
+
+/** virtiofs_poll_in.flags: tell by a notification when something happens. */
+#define VIRTIOFS_POLL_NOTIFY (1U << 0)
+
+struct virtiofs_poll_in {
+  uint64_t node;
+  uint64_t handle;
+  uint64_t kh; /**< for the notification */
+  uint32_t flags;
+  uint32_t events; /**< poll(2)'s */
+};
+
+struct virtiofs_poll_out {
+  uint32_t revents; /**< poll(2)'s */
+};
+
+struct virtiofs_syncfs_in {
+  uint64_t node;
+};
+
+/** As virtiofs_create_in, for a file that has no name. */
+struct virtiofs_tmpfile_in {
+  uint64_t parent;
+  uint32_t flags, mode, umask, open_flags;
+  struct virtiofs_extensions extensions;
+};
+
+/** What statx(2) shows beyond struct virtiofs_attr. */
+struct virtiofs_statx {
+  struct virtiofs_attr attr; /**< atime, ctime and mtime too; the type must be there */
+  struct virtiofs_time btime;
+  uint32_t mask;                       /**< STATX_...: which fields are meant */
+  uint64_t attributes, attributes_mask; /**< STATX_ATTR_... */
+  uint32_t dev_major, dev_minor;
+};
+
+struct virtiofs_statx_in {
+  uint64_t node;
+  uint64_t handle; /**< an open file of the node; only if @has_handle */
+  bool has_handle;
+  uint32_t flags, mask; /**< statx(2)'s */
+};
+
+struct virtiofs_statx_out {
+  uint64_t attr_valid_ns;
+  struct virtiofs_statx statx;
+};
+
+/* ---- DAX ---- */
+
+#define VIRTIOFS_MAP_WRITE (UINT64_C(1) << 0)
+#define VIRTIOFS_MAP_READ (UINT64_C(1) << 1)
+
+struct virtiofs_setupmapping_in {
+  uint64_t node;
+  uint64_t handle; /**< as the guest sent it: Linux sends UINT64_MAX, so files are mapped by node */
+  uint64_t offset; /**< in the file, bytes; with @len at most INT64_MAX */
+  uint64_t len;    /**< bytes, > 0 */
+  uint64_t flags;  /**< VIRTIOFS_MAP_... */
+  uint64_t window_offset; /**< in the window, bytes; with @len does not wrap */
+};
+
+/** One range of the window. */
+struct virtiofs_window_range {
+  uint64_t offset, len; /**< bytes */
+};
+
+/** Read the ranges by virtiofs_removemapping_next(). */
+struct virtiofs_removemapping_in {
+  uint64_t node;
+  uint32_t count; /**< ranges that are really there */
+  uint32_t next;  /**< used by virtiofs_removemapping_next() */
+  size_t at;      /**< used by virtiofs_removemapping_next() */
+  bool swapped;   /**< used by virtiofs_removemapping_next() */
+  struct virtiofs_data data;
+};
+
+/**
+ * virtiofs_removemapping_next - the next range
+ * @in:    of the request; advanced
+ * @range: filled
+ *
+ * Return: true; false at the end. Threads: one at a time for one @in.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_removemapping_next(struct virtiofs_removemapping_in *in,
+                                                                   struct virtiofs_window_range *range);
 
 /* ---- directories ---- */
 

@@ -33,7 +33,7 @@ static void advance(struct virtiofs_cursor *cur, size_t len) {
   cur->left -= len;
 }
 
-bool virtiofs_cursor_read(struct virtiofs_cursor *cur, void *dst, size_t len) {
+bool virtiofs_cursor_read_far(struct virtiofs_cursor *cur, void *dst, size_t len) {
   if (cur->left < len)
     return false;
   unsigned char *to = dst;
@@ -48,7 +48,7 @@ bool virtiofs_cursor_read(struct virtiofs_cursor *cur, void *dst, size_t len) {
   return true;
 }
 
-bool virtiofs_cursor_write(struct virtiofs_cursor *cur, const void *src, size_t len) {
+bool virtiofs_cursor_write_far(struct virtiofs_cursor *cur, const void *src, size_t len) {
   if (cur->left < len)
     return false;
   const unsigned char *from = src;

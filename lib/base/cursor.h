@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/guest.h"
+
 struct virtiofs_cursor {
   const struct iovec *iov; /* the segment that the position is in */
   uint32_t count;          /* segments from there on */
@@ -21,9 +23,34 @@ size_t virtiofs_iov_len(const struct iovec *iov, uint32_t count);
 /* Begins at the first byte; @len is what virtiofs_iov_len() says. */
 void virtiofs_cursor_init(struct virtiofs_cursor *cur, const struct iovec *iov, uint32_t count, size_t len);
 
+/* For what lies in several segments; as the two below. */
+bool virtiofs_cursor_read_far(struct virtiofs_cursor *cur, void *dst, size_t len);
+bool virtiofs_cursor_write_far(struct virtiofs_cursor *cur, const void *src, size_t len);
+
+/* Does it lie in the present segment? Then it can be copied at once. */
+static inline bool virtiofs_cursor_near(const struct virtiofs_cursor *cur, size_t len) {
+  return len <= cur->left && cur->left > 0 && len <= cur->iov->iov_len - cur->at;
+}
+
 /* Each returns false, and has not moved, if fewer than @len bytes are left. */
-bool virtiofs_cursor_read(struct virtiofs_cursor *cur, void *dst, size_t len);
-bool virtiofs_cursor_write(struct virtiofs_cursor *cur, const void *src, size_t len);
+static inline bool virtiofs_cursor_read(struct virtiofs_cursor *cur, void *dst, size_t len) {
+  if (!virtiofs_cursor_near(cur, len))
+    return virtiofs_cursor_read_far(cur, dst, len);
+  virtiofs_guest_read(dst, (const unsigned char *)cur->iov->iov_base + cur->at, len);
+  cur->at += len;
+  cur->left -= len;
+  return true;
+}
+
+static inline bool virtiofs_cursor_write(struct virtiofs_cursor *cur, const void *src, size_t len) {
+  if (!virtiofs_cursor_near(cur, len))
+    return virtiofs_cursor_write_far(cur, src, len);
+  virtiofs_guest_write((unsigned char *)cur->iov->iov_base + cur->at, src, len);
+  cur->at += len;
+  cur->left -= len;
+  return true;
+}
+
 bool virtiofs_cursor_zero(struct virtiofs_cursor *cur, size_t len);
 bool virtiofs_cursor_skip(struct virtiofs_cursor *cur, size_t len);
 

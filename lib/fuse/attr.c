@@ -32,14 +32,14 @@ static bool known_type(uint32_t mode) {
   }
 }
 
-static bool sound(const struct virtiofs_attr *attr) {
+bool virtiofs_fuse_attr_sound(const struct virtiofs_attr *attr) {
   return known_type(attr->mode) && attr->size <= INT64_MAX && attr->atime.nsec < NS_PER_SEC &&
          attr->mtime.nsec < NS_PER_SEC && attr->ctime.nsec < NS_PER_SEC && attr->rdev_major < 1U << 12 &&
          attr->rdev_minor < 1U << 20;
 }
 
 bool virtiofs_fuse_attr_encode(struct virtiofs_wire_attr *wire, const struct virtiofs_attr *attr) {
-  if (!sound(attr))
+  if (!virtiofs_fuse_attr_sound(attr))
     return false;
   wire->ino = attr->ino;
   wire->size = attr->size;
@@ -66,4 +66,35 @@ bool virtiofs_fuse_entry_encode(struct virtiofs_wire_entry_out *wire, const stru
     return true;
   virtiofs_fuse_valid_encode(entry->attr_valid_ns, &wire->attr_valid, &wire->attr_valid_nsec);
   return virtiofs_fuse_attr_encode(&wire->attr, &entry->attr);
+}
+
+static void put_time(struct virtiofs_wire_sx_time *wire, const struct virtiofs_time *time) {
+  wire->sec = time->sec;
+  wire->nsec = time->nsec;
+}
+
+bool virtiofs_fuse_statx_encode(struct virtiofs_wire_statx *wire, const struct virtiofs_statx *statx) {
+  const struct virtiofs_attr *attr = &statx->attr;
+  if (!virtiofs_fuse_attr_sound(attr) || statx->btime.nsec >= NS_PER_SEC)
+    return false;
+  wire->mask = statx->mask;
+  wire->blksize = attr->blksize;
+  wire->attributes = statx->attributes;
+  wire->nlink = attr->nlink;
+  wire->uid = attr->uid;
+  wire->gid = attr->gid;
+  wire->mode = (uint16_t)attr->mode;
+  wire->ino = attr->ino;
+  wire->size = attr->size;
+  wire->blocks = attr->blocks;
+  wire->attributes_mask = statx->attributes_mask;
+  put_time(&wire->atime, &attr->atime);
+  put_time(&wire->btime, &statx->btime);
+  put_time(&wire->ctime, &attr->ctime);
+  put_time(&wire->mtime, &attr->mtime);
+  wire->rdev_major = attr->rdev_major;
+  wire->rdev_minor = attr->rdev_minor;
+  wire->dev_major = statx->dev_major;
+  wire->dev_minor = statx->dev_minor;
+  return true;
 }

@@ -27,7 +27,9 @@ static bool sound(const struct virtiofs_dirent *entry) {
 ssize_t virtiofs_fuse_dirent_encode(const struct virtiofs_fuse_proto *proto, const struct virtiofs_data *dir,
                                     size_t used, const struct virtiofs_dirent *entry,
                                     const struct virtiofs_entry_out *plus) {
-  struct virtiofs_wire_direntplus head = {0};
+  struct virtiofs_wire_direntplus head;
+  if (plus != NULL)
+    memset(&head.entry, 0, sizeof(head.entry));
   if (!sound(entry))
     return -EINVAL;
   if (plus != NULL && plus->node != 0 && !virtiofs_fuse_entry_encode(&head.entry, plus))
@@ -42,6 +44,10 @@ ssize_t virtiofs_fuse_dirent_encode(const struct virtiofs_fuse_proto *proto, con
   virtiofs_cursor_init(&cur, dir->iov, dir->count, dir->size);
   if (!virtiofs_cursor_skip(&cur, used) || cur.left < size)
     return 0;
+  if (proto->swapped && plus != NULL)
+    virtiofs_wire_swap(&head.entry, sizeof(head.entry), VIRTIOFS_LAYOUT_ENTRY);
+  if (proto->swapped)
+    virtiofs_wire_swap(&head.dirent, sizeof(head.dirent), VIRTIOFS_LAYOUT_DIRENT);
   if (plus != NULL)
     (void)virtiofs_cursor_write(&cur, &head, sizeof(head));
   else

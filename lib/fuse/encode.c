@@ -17,6 +17,13 @@ struct reply {
     struct virtiofs_wire_write_out write;
     struct virtiofs_wire_statfs_out statfs;
     struct virtiofs_wire_lseek_out lseek;
+    struct virtiofs_wire_getxattr_out xattr;
+    struct virtiofs_wire_lk_out lk;
+    struct virtiofs_wire_bmap_out bmap;
+    struct virtiofs_wire_ioctl_out ioctl;
+    struct virtiofs_wire_poll_out poll;
+    struct virtiofs_wire_copy_file_range_out copy_file_range;
+    struct virtiofs_wire_statx_out statx;
   } args;
 };
 
@@ -33,6 +40,9 @@ static void put_init(struct virtiofs_wire_init_out *wire, const struct virtiofs_
   wire->max_write = out->max_write;
   wire->time_gran = out->time_gran;
   wire->max_pages = out->max_pages;
+  wire->map_alignment = out->map_alignment;
+  wire->max_stack_depth = out->max_stack_depth;
+  wire->request_timeout = out->request_timeout;
 }
 
 static void put_open(struct virtiofs_wire_open_out *wire, const struct virtiofs_open_out *out) {
@@ -51,12 +61,39 @@ static void put_statfs(struct virtiofs_wire_statfs_out *wire, const struct virti
   wire->frsize = out->frsize != 0 ? out->frsize : out->bsize;
 }
 
-/* Fills the arguments, zero before. False if @out is not sound. */
-static bool put_args(struct reply *reply, uint32_t opcode, const union virtiofs_fuse_out *out) {
+static bool put_lock(struct virtiofs_wire_file_lock *wire, const struct virtiofs_lock *lock) {
+  wire->start = lock->start;
+  wire->end = lock->end;
+  wire->type = lock->type;
+  wire->pid = lock->pid;
+  return lock->type <= VIRTIOFS_WIRE_F_UNLCK && lock->start <= lock->end && lock->end <= INT64_MAX;
+}
+
+/* An entry, which is shorter for old drivers, and what is open behind it. */
+static bool put_create(struct virtiofs_wire_create_out *wire, const struct virtiofs_create_out *out,
+                       const struct virtiofs_fuse_proto *proto) {
+  struct virtiofs_wire_open_out open = {0};
+  put_open(&open, &out->open);
+  if (out->entry.node == 0 || !virtiofs_fuse_entry_encode(&wire->entry, &out->entry))
+    return false;
+  memcpy((unsigned char *)wire + virtiofs_fuse_entry_size(proto), &open, sizeof(open));
+  return true;
+}
+
+static bool put_statx(struct virtiofs_wire_statx_out *wire, const struct virtiofs_statx_out *out) {
+  virtiofs_fuse_valid_encode(out->attr_valid_ns, &wire->attr_valid, &wire->attr_valid_nsec);
+  return virtiofs_fuse_statx_encode(&wire->stat, &out->statx);
+}
+
+static bool put_attr(struct virtiofs_wire_attr_out *wire, const struct virtiofs_attr_out *out) {
+  virtiofs_fuse_valid_encode(out->attr_valid_ns, &wire->attr_valid, &wire->attr_valid_nsec);
+  return virtiofs_fuse_attr_encode(&wire->attr, &out->attr);
+}
+
+/* Replies about nodes. False if @out is not sound. */
+static bool put_node_args(struct reply *reply, uint32_t opcode, const union virtiofs_fuse_out *out,
+                          const struct virtiofs_fuse_proto *proto) {
   switch (opcode) {
-  case VIRTIOFS_FUSE_INIT:
-    put_init(&reply->args.init, &out->init);
-    return true;
   case VIRTIOFS_FUSE_LOOKUP:
     return virtiofs_fuse_entry_encode(&reply->args.entry, &out->entry);
   case VIRTIOFS_FUSE_SYMLINK:
@@ -65,13 +102,27 @@ static bool put_args(struct reply *reply, uint32_t opcode, const union virtiofs_
   case VIRTIOFS_FUSE_LINK:
     return out->entry.node != 0 && virtiofs_fuse_entry_encode(&reply->args.entry, &out->entry);
   case VIRTIOFS_FUSE_CREATE:
-    put_open(&reply->args.create.open, &out->create.open);
-    return out->create.entry.node != 0 && virtiofs_fuse_entry_encode(&reply->args.create.entry, &out->create.entry);
+  case VIRTIOFS_FUSE_TMPFILE:
+    return put_create(&reply->args.create, &out->create, proto);
   case VIRTIOFS_FUSE_GETATTR:
   case VIRTIOFS_FUSE_SETATTR:
-    virtiofs_fuse_valid_encode(out->attr.attr_valid_ns, &reply->args.attr.attr_valid,
-                               &reply->args.attr.attr_valid_nsec);
-    return virtiofs_fuse_attr_encode(&reply->args.attr.attr, &out->attr.attr);
+    return put_attr(&reply->args.attr, &out->attr);
+  case VIRTIOFS_FUSE_STATX:
+    return put_statx(&reply->args.statx, &out->statx);
+  case VIRTIOFS_FUSE_STATFS:
+    put_statfs(&reply->args.statfs, &out->statfs);
+    return true;
+  case VIRTIOFS_FUSE_INIT:
+    put_init(&reply->args.init, &out->init);
+    return true;
+  default:
+    return true;
+  }
+}
+
+/* Replies about open files. */
+static bool put_file_args(struct reply *reply, uint32_t opcode, const union virtiofs_fuse_out *out) {
+  switch (opcode) {
   case VIRTIOFS_FUSE_OPEN:
   case VIRTIOFS_FUSE_OPENDIR:
     put_open(&reply->args.open, &out->open);
@@ -79,20 +130,32 @@ static bool put_args(struct reply *reply, uint32_t opcode, const union virtiofs_
   case VIRTIOFS_FUSE_WRITE:
     reply->args.write.size = out->write.size;
     return true;
-  case VIRTIOFS_FUSE_STATFS:
-    put_statfs(&reply->args.statfs, &out->statfs);
-    return true;
   case VIRTIOFS_FUSE_LSEEK:
     reply->args.lseek.offset = out->lseek.offset;
     return out->lseek.offset <= INT64_MAX;
-  case VIRTIOFS_FUSE_READLINK:
-    return out->readlink.len <= VIRTIOFS_TARGET_MAX;
+  case VIRTIOFS_FUSE_COPY_FILE_RANGE:
+    reply->args.write.size = (uint32_t)out->copy_file_range.size;
+    return out->copy_file_range.size <= UINT32_MAX;
+  case VIRTIOFS_FUSE_COPY_FILE_RANGE_64:
+    reply->args.copy_file_range.bytes_copied = out->copy_file_range.size;
+    return out->copy_file_range.size <= INT64_MAX;
+  case VIRTIOFS_FUSE_GETLK:
+    return put_lock(&reply->args.lk.lk, &out->getlk.lock);
+  case VIRTIOFS_FUSE_BMAP:
+    reply->args.bmap.block = out->bmap.block;
+    return true;
+  case VIRTIOFS_FUSE_IOCTL:
+    reply->args.ioctl.result = out->ioctl.result;
+    return true;
+  case VIRTIOFS_FUSE_POLL:
+    reply->args.poll.revents = out->poll.revents;
+    return true;
   default:
     return true;
   }
 }
 
-/* Bytes of a reply's variable part, behind the header. */
+/* Bytes of a reply's variable part, behind the fixed one. */
 static size_t variable(uint32_t opcode, const union virtiofs_fuse_out *out) {
   switch (opcode) {
   case VIRTIOFS_FUSE_READ:
@@ -101,6 +164,11 @@ static size_t variable(uint32_t opcode, const union virtiofs_fuse_out *out) {
     return out->read.size;
   case VIRTIOFS_FUSE_READLINK:
     return out->readlink.len;
+  case VIRTIOFS_FUSE_GETXATTR:
+  case VIRTIOFS_FUSE_LISTXATTR:
+    return out->xattr.size_only ? 0 : out->xattr.size;
+  case VIRTIOFS_FUSE_IOCTL:
+    return out->ioctl.size;
   default:
     return 0;
   }
@@ -111,6 +179,30 @@ static int32_t wire_error(int error) {
   return error < 0 && error > -512 ? error : -EIO;
 }
 
+/* Fixed arguments of this reply; 0 and more, or -EINVAL. */
+static int put_args(struct reply *reply, const struct virtiofs_fuse_header *header, const union virtiofs_fuse_out *out,
+                    const struct virtiofs_fuse_proto *proto) {
+  const struct virtiofs_fuse_op *op = virtiofs_fuse_op(header->opcode);
+  bool xattr = header->opcode == VIRTIOFS_FUSE_GETXATTR || header->opcode == VIRTIOFS_FUSE_LISTXATTR;
+  if (xattr && out->xattr.size_only) {
+    reply->args.xattr = (struct virtiofs_wire_getxattr_out){.size = out->xattr.size};
+    if (header->swapped)
+      virtiofs_wire_swap(&reply->args, sizeof(reply->args.xattr), "4");
+    return (int)sizeof(reply->args.xattr);
+  }
+  if (header->opcode == VIRTIOFS_FUSE_READLINK && out->readlink.len > VIRTIOFS_TARGET_MAX)
+    return -EINVAL;
+  if (op == NULL || op->out_size == 0)
+    return 0;
+  uint32_t size = virtiofs_fuse_out_size(op, proto, header->opcode);
+  memset(&reply->args, 0, op->out_size);
+  if (!put_node_args(reply, header->opcode, out, proto) || !put_file_args(reply, header->opcode, out))
+    return -EINVAL;
+  if (header->swapped)
+    virtiofs_wire_swap(&reply->args, size, virtiofs_fuse_out_layout(op, proto, header->opcode));
+  return (int)size;
+}
+
 ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto, const struct virtiofs_fuse_header *header,
                                    int error, const union virtiofs_fuse_out *out, const struct iovec *iov,
                                    uint32_t count) {
@@ -119,11 +211,14 @@ ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto, cons
   size_t fixed = VIRTIOFS_FUSE_OUT_HEADER, more = 0;
   if (!virtiofs_fuse_has_reply(header->opcode))
     return 0;
+  /* "Not there, and you may remember it" is news to drivers before 7.4. */
+  if (error == 0 && header->opcode == VIRTIOFS_FUSE_LOOKUP && out->entry.node == 0 && proto->minor < 4)
+    error = -ENOENT;
   if (error == 0) {
-    fixed = virtiofs_fuse_reply_room(proto, header->opcode);
-    memset(&reply, 0, fixed);
-    if (!put_args(&reply, header->opcode, out))
-      return -EINVAL;
+    int args = put_args(&reply, header, out, proto);
+    if (args < 0)
+      return args;
+    fixed += (size_t)args;
     more = variable(header->opcode, out);
   }
   virtiofs_cursor_init(&cur, iov, count, virtiofs_iov_len(iov, count));
@@ -132,6 +227,8 @@ ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto, cons
   reply.header.len = (uint32_t)(fixed + more);
   reply.header.error = error == 0 ? 0 : wire_error(error);
   reply.header.unique = header->unique;
+  if (header->swapped)
+    virtiofs_wire_swap(&reply.header, sizeof(reply.header), VIRTIOFS_LAYOUT_OUT_HEADER);
   (void)virtiofs_cursor_write(&cur, &reply, fixed);
   if (error == 0 && header->opcode == VIRTIOFS_FUSE_READLINK)
     (void)virtiofs_cursor_write(&cur, out->readlink.target, more);

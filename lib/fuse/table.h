@@ -8,6 +8,7 @@
 #include <virtiofs/fuse.h>
 
 #include "base/cursor.h"
+#include "fuse/swap.h"
 #include "fuse/wire.h"
 
 /* The fixed part of a request, behind the header. */
@@ -31,14 +32,30 @@ union virtiofs_wire_in {
   struct virtiofs_wire_fsync_in fsync;
   struct virtiofs_wire_fallocate_in fallocate;
   struct virtiofs_wire_lseek_in lseek;
+  struct virtiofs_wire_setxattr_in setxattr;
+  struct virtiofs_wire_getxattr_in getxattr;
+  struct virtiofs_wire_lk_in lk;
+  struct virtiofs_wire_access_in access;
+  struct virtiofs_wire_interrupt_in interrupt;
+  struct virtiofs_wire_bmap_in bmap;
+  struct virtiofs_wire_ioctl_in ioctl;
+  struct virtiofs_wire_poll_in poll;
+  struct virtiofs_wire_notify_retrieve_in notify_reply;
+  struct virtiofs_wire_copy_file_range_in copy_file_range;
+  struct virtiofs_wire_setupmapping_in setupmapping;
+  struct virtiofs_wire_removemapping_in removemapping;
+  struct virtiofs_wire_syncfs_in syncfs;
+  struct virtiofs_wire_statx_in statx;
 };
 
 /* Where the decoding of one request stands. */
 struct virtiofs_fuse_decoder {
   struct virtiofs_fuse_request *req;
-  const union virtiofs_wire_in *wire;
+  const struct virtiofs_fuse_proto *proto;
+  const union virtiofs_wire_in *wire; /* in host order */
   struct virtiofs_cursor *cur; /* behind the fixed part; ends before the extensions */
   struct iovec *iov;           /* of the whole request */
+  uint32_t extensions;         /* bytes of them, behind the cursor's end */
   size_t stored;               /* bytes of the request's storage that are taken */
 };
 
@@ -46,25 +63,63 @@ struct virtiofs_fuse_decoder {
 typedef int virtiofs_fuse_decode_fn(struct virtiofs_fuse_decoder *dec);
 
 struct virtiofs_fuse_op {
-  const char *name;
-  virtiofs_fuse_decode_fn *decode; /* NULL: this library has no operation for it */
-  uint8_t in_size;                 /* bytes of the fixed part */
-  uint8_t out_size;                /* bytes of the fixed arguments of a reply */
+  const char *name; /* NULL: there is no such opcode */
+  virtiofs_fuse_decode_fn *decode;
+  virtiofs_wire_layout in_layout;  /* of the fixed part */
+  virtiofs_wire_layout out_layout; /* of the fixed arguments of a reply */
+  uint16_t in_size;                /* bytes of the fixed part, of a new driver */
+  uint16_t out_size;               /* bytes of the fixed arguments of a reply, to a new driver */
   bool no_reply;
   bool extensions; /* may carry them at its end */
 };
 
-/* NULL for an opcode without a name. */
+/* NULL for an opcode that there isn't. */
 const struct virtiofs_fuse_op *virtiofs_fuse_op(uint32_t opcode);
+
+/* The same sizes for the driver at hand, which may be older; what it doesn't send is zero. */
+uint32_t virtiofs_fuse_in_size(const struct virtiofs_fuse_op *op, const struct virtiofs_fuse_proto *proto,
+                               uint32_t opcode);
+uint32_t virtiofs_fuse_out_size(const struct virtiofs_fuse_op *op, const struct virtiofs_fuse_proto *proto,
+                                uint32_t opcode);
+
+/* How the fixed arguments of a reply are laid out for that driver. */
+virtiofs_wire_layout virtiofs_fuse_out_layout(const struct virtiofs_fuse_op *op,
+                                              const struct virtiofs_fuse_proto *proto, uint32_t opcode);
+
+/* Bytes of an entry in a reply. */
+uint32_t virtiofs_fuse_entry_size(const struct virtiofs_fuse_proto *proto);
 
 #define VIRTIOFS_FUSE_INIT_IN_MIN 8U
 
-virtiofs_fuse_decode_fn virtiofs_fuse_decode_batch_forget, virtiofs_fuse_decode_create, virtiofs_fuse_decode_fallocate,
+/* ---- for the decoders ---- */
+
+/* Copies a file's name into the request's storage. */
+int virtiofs_fuse_get_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name);
+/* The same for any text of 1 .. @max bytes. */
+int virtiofs_fuse_get_text(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name, size_t max);
+/* The @size bytes at the cursor, which stay where they are; they must be all that is left. */
+int virtiofs_fuse_get_data(struct virtiofs_fuse_decoder *dec, struct virtiofs_data *data, size_t size);
+/* -EINVAL for an offset past INT64_MAX, -EFBIG for an end past it. */
+int virtiofs_fuse_check_range(uint64_t offset, uint64_t size);
+/* What stands behind the names of requests that make something. */
+int virtiofs_fuse_get_extensions(struct virtiofs_fuse_decoder *dec, struct virtiofs_extensions *extensions);
+
+/* Which byte order extensions are in, and are to be in. */
+enum virtiofs_fuse_order { VIRTIOFS_FUSE_HOST, VIRTIOFS_FUSE_TO_HOST, VIRTIOFS_FUSE_FROM_HOST };
+/* All of a request's extensions, which are swapped on the way. False if they are malformed. */
+bool virtiofs_fuse_check_extensions(unsigned char *bytes, uint32_t size, enum virtiofs_fuse_order order);
+
+virtiofs_fuse_decode_fn virtiofs_fuse_decode_access, virtiofs_fuse_decode_batch_forget, virtiofs_fuse_decode_bmap,
+    virtiofs_fuse_decode_copy_file_range, virtiofs_fuse_decode_create, virtiofs_fuse_decode_fallocate,
     virtiofs_fuse_decode_flush, virtiofs_fuse_decode_forget, virtiofs_fuse_decode_fsync, virtiofs_fuse_decode_getattr,
-    virtiofs_fuse_decode_init, virtiofs_fuse_decode_link, virtiofs_fuse_decode_lseek, virtiofs_fuse_decode_mkdir,
-    virtiofs_fuse_decode_mknod, virtiofs_fuse_decode_name, virtiofs_fuse_decode_node, virtiofs_fuse_decode_open,
-    virtiofs_fuse_decode_read, virtiofs_fuse_decode_readdir, virtiofs_fuse_decode_release, virtiofs_fuse_decode_rename,
-    virtiofs_fuse_decode_rename2, virtiofs_fuse_decode_setattr, virtiofs_fuse_decode_symlink,
-    virtiofs_fuse_decode_write;
+    virtiofs_fuse_decode_getxattr, virtiofs_fuse_decode_init, virtiofs_fuse_decode_interrupt,
+    virtiofs_fuse_decode_ioctl, virtiofs_fuse_decode_link, virtiofs_fuse_decode_listxattr, virtiofs_fuse_decode_lk,
+    virtiofs_fuse_decode_lseek, virtiofs_fuse_decode_mkdir, virtiofs_fuse_decode_mknod, virtiofs_fuse_decode_name,
+    virtiofs_fuse_decode_node, virtiofs_fuse_decode_notify_reply, virtiofs_fuse_decode_open, virtiofs_fuse_decode_poll,
+    virtiofs_fuse_decode_read, virtiofs_fuse_decode_readdir, virtiofs_fuse_decode_release,
+    virtiofs_fuse_decode_removemapping, virtiofs_fuse_decode_removexattr, virtiofs_fuse_decode_rename,
+    virtiofs_fuse_decode_rename2, virtiofs_fuse_decode_setattr, virtiofs_fuse_decode_setupmapping,
+    virtiofs_fuse_decode_setxattr, virtiofs_fuse_decode_statx, virtiofs_fuse_decode_symlink,
+    virtiofs_fuse_decode_tmpfile, virtiofs_fuse_decode_write;
 
 #endif

@@ -168,6 +168,142 @@ struct virtiofs_wire_lseek_in {
   uint32_t whence, padding;
 };
 
+struct virtiofs_wire_setxattr_in {
+  uint32_t size, flags, setxattr_flags, padding;
+};
+
+struct virtiofs_wire_getxattr_in {
+  uint32_t size, padding;
+};
+
+struct virtiofs_wire_getxattr_out {
+  uint32_t size, padding;
+};
+
+struct virtiofs_wire_file_lock {
+  uint64_t start, end;
+  uint32_t type, pid;
+};
+
+struct virtiofs_wire_lk_in {
+  uint64_t fh, owner;
+  struct virtiofs_wire_file_lock lk;
+  uint32_t lk_flags, padding;
+};
+
+struct virtiofs_wire_lk_out {
+  struct virtiofs_wire_file_lock lk;
+};
+
+struct virtiofs_wire_access_in {
+  uint32_t mask, padding;
+};
+
+struct virtiofs_wire_interrupt_in {
+  uint64_t unique;
+};
+
+struct virtiofs_wire_bmap_in {
+  uint64_t block;
+  uint32_t blocksize, padding;
+};
+
+struct virtiofs_wire_bmap_out {
+  uint64_t block;
+};
+
+struct virtiofs_wire_ioctl_in {
+  uint64_t fh;
+  uint32_t flags, cmd;
+  uint64_t arg;
+  uint32_t in_size, out_size;
+};
+
+struct virtiofs_wire_ioctl_out {
+  int32_t result;
+  uint32_t flags, in_iovs, out_iovs;
+};
+
+struct virtiofs_wire_poll_in {
+  uint64_t fh, kh;
+  uint32_t flags, events;
+};
+
+struct virtiofs_wire_poll_out {
+  uint32_t revents, padding;
+};
+
+struct virtiofs_wire_copy_file_range_in {
+  uint64_t fh_in, off_in, nodeid_out, fh_out, off_out, len, flags;
+};
+
+struct virtiofs_wire_copy_file_range_out {
+  uint64_t bytes_copied;
+};
+
+struct virtiofs_wire_setupmapping_in {
+  uint64_t fh, foffset, len, flags, moffset;
+};
+
+struct virtiofs_wire_removemapping_in {
+  uint32_t count;
+};
+
+struct virtiofs_wire_removemapping_one {
+  uint64_t moffset, len;
+};
+
+struct virtiofs_wire_syncfs_in {
+  uint64_t padding;
+};
+
+struct virtiofs_wire_statx_in {
+  uint32_t getattr_flags, reserved;
+  uint64_t fh;
+  uint32_t sx_flags, sx_mask;
+};
+
+struct virtiofs_wire_sx_time {
+  int64_t sec;
+  uint32_t nsec;
+  int32_t reserved;
+};
+
+struct virtiofs_wire_statx {
+  uint32_t mask, blksize;
+  uint64_t attributes;
+  uint32_t nlink, uid, gid;
+  uint16_t mode, spare0;
+  uint64_t ino, size, blocks, attributes_mask;
+  struct virtiofs_wire_sx_time atime, btime, ctime, mtime;
+  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+  uint64_t spare2[14];
+};
+
+struct virtiofs_wire_statx_out {
+  uint64_t attr_valid;
+  uint32_t attr_valid_nsec, flags;
+  uint64_t spare[2];
+  struct virtiofs_wire_statx stat;
+};
+
+/* NOTIFY_REPLY: same size as a WRITE's arguments. */
+struct virtiofs_wire_notify_retrieve_in {
+  uint64_t dummy1, offset;
+  uint32_t size, dummy2;
+  uint64_t dummy3, dummy4;
+};
+
+/* Extensions at the end of a request. @size counts this header and the padding to 8 bytes. */
+struct virtiofs_wire_ext_header {
+  uint32_t size, type;
+};
+
+/* In a security extension @type is the number of contexts; each of them begins with this, then name and NUL, then value. */
+struct virtiofs_wire_secctx {
+  uint32_t size, padding;
+};
+
 /* The name follows, padded with zeros to 8 bytes. */
 struct virtiofs_wire_dirent {
   uint64_t ino, off;
@@ -179,10 +315,50 @@ struct virtiofs_wire_direntplus {
   struct virtiofs_wire_dirent dirent;
 };
 
+/* Notifications; names follow with their NUL, which namelen doesn't count. */
+struct virtiofs_wire_notify_poll {
+  uint64_t kh;
+};
+
+struct virtiofs_wire_notify_inval_inode {
+  uint64_t ino;
+  int64_t off, len;
+};
+
+struct virtiofs_wire_notify_inval_entry {
+  uint64_t parent;
+  uint32_t namelen, flags;
+};
+
+struct virtiofs_wire_notify_delete {
+  uint64_t parent, child;
+  uint32_t namelen, padding;
+};
+
+struct virtiofs_wire_notify_store {
+  uint64_t nodeid, offset;
+  uint32_t size, padding;
+};
+
+struct virtiofs_wire_notify_retrieve {
+  uint64_t notify_unique, nodeid, offset;
+  uint32_t size, padding;
+};
+
+struct virtiofs_wire_notify_prune {
+  uint32_t count, padding;
+  uint64_t spare;
+};
+
 /* Bits of fields. */
 #define VIRTIOFS_WIRE_GETATTR_FH (1U << 0)
 #define VIRTIOFS_WIRE_FATTR_FH (1U << 6)
 #define VIRTIOFS_WIRE_FSYNC_FDATASYNC (1U << 0)
+
+#define VIRTIOFS_WIRE_LK_FLOCK (1U << 0)
+#define VIRTIOFS_WIRE_F_UNLCK 2U
+#define VIRTIOFS_WIRE_EXT_CONTEXTS_MAX 31U
+#define VIRTIOFS_WIRE_EXT_GROUPS 32U
 
 /* Bits of open(2) that the codec looks at, in Linux's numbers. */
 #define VIRTIOFS_WIRE_O_CREAT 0100U

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A request names at most two nodes and one handle. */
-#define VIRTIOFS_HAZARDS 3U
+/* A request names at most two nodes and two handles. */
+#define VIRTIOFS_HAZARDS 4U
 
 struct virtiofs_idslot;
 

@@ -43,6 +43,21 @@ CALL(flush, flush)
 CALL(fsync, fsync)
 CALL(fsyncdir, fsync)
 CALL(fallocate, fallocate)
+CALL_WITH_OUT(getxattr, getxattr, xattr)
+CALL_WITH_OUT(listxattr, listxattr, xattr)
+CALL_WITH_OUT(getlk, lk, getlk)
+CALL_WITH_OUT(bmap, bmap, bmap)
+CALL_WITH_OUT(ioctl, ioctl, ioctl)
+CALL_WITH_OUT(poll, poll, poll)
+CALL_WITH_OUT(copy_file_range, copy_file_range, copy_file_range)
+CALL_WITH_OUT(tmpfile, tmpfile, create)
+CALL_WITH_OUT(statx, statx, statx)
+CALL(setxattr, setxattr)
+CALL(removexattr, removexattr)
+CALL(setlk, lk)
+CALL(setlkw, lk)
+CALL(access, access)
+CALL(syncfs, syncfs)
 
 static int call_readdir(struct virtiofs_req *req) {
   if (req->session->ops.readdir == NULL)
@@ -69,10 +84,16 @@ static int call_forget(struct virtiofs_req *req) {
   return 0;
 }
 
+static int call_interrupt(struct virtiofs_req *req) {
+  virtiofs_req_interrupt(req->session, req->fuse.in.interrupt.unique);
+  return 0;
+}
+
 enum {
   NEW_NODE = 1,    /* a success needs a node that is not known yet */
   NEW_HANDLE = 2,  /* a success needs a handle */
   MAYBE_HANDLE = 4, /* has_handle says whether there is one */
+  ANY_HANDLE = 32, /* a file's or a directory's */
   NO_NODE = 8,     /* the request is about no node, or looks after it itself */
   MAYBE_NODE = 16, /* the guest may have forgotten it: then it is 0 */
 };
@@ -81,18 +102,20 @@ struct operation {
   int (*call)(struct virtiofs_req *req);
   uint8_t other;  /* offset of a second nodeid in the arguments; 0: none */
   uint8_t handle; /* offset of a handle; 0: none */
+  uint8_t other_handle; /* offset of a second one, of @other; 0: none */
   uint8_t kind;   /* of the handle */
   uint8_t flags;
 };
 
 #define OTHER(in, field) .other = offsetof(struct virtiofs_##in##_in, field)
 #define FILE_OF(in) .handle = offsetof(struct virtiofs_##in##_in, handle), .kind = VIRTIOFS_HANDLE_FILE
+#define OTHER_FILE(in, field) .other_handle = offsetof(struct virtiofs_##in##_in, field)
 #define DIR_OF(in) .handle = offsetof(struct virtiofs_##in##_in, handle), .kind = VIRTIOFS_HANDLE_DIR
 
-static const struct operation operations[] = {
+static const struct operation operations[VIRTIOFS_FUSE_COPY_FILE_RANGE_64 + 1] = {
     [VIRTIOFS_FUSE_LOOKUP] = {.call = call_lookup},
     [VIRTIOFS_FUSE_FORGET] = {.call = call_forget, .flags = NO_NODE},
-    [VIRTIOFS_FUSE_GETATTR] = {.call = call_getattr, FILE_OF(getattr), .flags = MAYBE_HANDLE},
+    [VIRTIOFS_FUSE_GETATTR] = {.call = call_getattr, FILE_OF(getattr), .flags = MAYBE_HANDLE | ANY_HANDLE},
     [VIRTIOFS_FUSE_SETATTR] = {.call = call_setattr, FILE_OF(setattr), .flags = MAYBE_HANDLE},
     [VIRTIOFS_FUSE_READLINK] = {.call = call_readlink},
     [VIRTIOFS_FUSE_SYMLINK] = {.call = call_symlink, .flags = NEW_NODE},
@@ -119,6 +142,25 @@ static const struct operation operations[] = {
     [VIRTIOFS_FUSE_READDIRPLUS] = {.call = call_readdirplus, DIR_OF(readdir)},
     [VIRTIOFS_FUSE_RENAME2] = {.call = call_rename, OTHER(rename, new_parent)},
     [VIRTIOFS_FUSE_LSEEK] = {.call = call_lseek, FILE_OF(lseek)},
+    [VIRTIOFS_FUSE_SETXATTR] = {.call = call_setxattr},
+    [VIRTIOFS_FUSE_GETXATTR] = {.call = call_getxattr},
+    [VIRTIOFS_FUSE_LISTXATTR] = {.call = call_listxattr},
+    [VIRTIOFS_FUSE_REMOVEXATTR] = {.call = call_removexattr},
+    [VIRTIOFS_FUSE_GETLK] = {.call = call_getlk, FILE_OF(lk)},
+    [VIRTIOFS_FUSE_SETLK] = {.call = call_setlk, FILE_OF(lk)},
+    [VIRTIOFS_FUSE_SETLKW] = {.call = call_setlkw, FILE_OF(lk)},
+    [VIRTIOFS_FUSE_ACCESS] = {.call = call_access},
+    [VIRTIOFS_FUSE_INTERRUPT] = {.call = call_interrupt, .flags = NO_NODE},
+    [VIRTIOFS_FUSE_BMAP] = {.call = call_bmap},
+    [VIRTIOFS_FUSE_IOCTL] = {.call = call_ioctl, FILE_OF(ioctl), .flags = ANY_HANDLE},
+    [VIRTIOFS_FUSE_POLL] = {.call = call_poll, FILE_OF(poll)},
+    [VIRTIOFS_FUSE_COPY_FILE_RANGE] = {.call = call_copy_file_range, FILE_OF(copy_file_range), OTHER(copy_file_range, node_out),
+                                       OTHER_FILE(copy_file_range, handle_out)},
+    [VIRTIOFS_FUSE_COPY_FILE_RANGE_64] = {.call = call_copy_file_range, FILE_OF(copy_file_range),
+                                          OTHER(copy_file_range, node_out), OTHER_FILE(copy_file_range, handle_out)},
+    [VIRTIOFS_FUSE_SYNCFS] = {.call = call_syncfs},
+    [VIRTIOFS_FUSE_TMPFILE] = {.call = call_tmpfile, .flags = NEW_NODE | NEW_HANDLE},
+    [VIRTIOFS_FUSE_STATX] = {.call = call_statx, FILE_OF(statx), .flags = MAYBE_HANDLE | ANY_HANDLE},
 };
 
 /* The 64-bit field of the arguments that begins at @offset. */
@@ -142,31 +184,41 @@ static bool opens_itself(const struct virtiofs_session *session, uint32_t kind) 
   return kind == VIRTIOFS_HANDLE_FILE ? session->ops.open == NULL : session->ops.opendir == NULL;
 }
 
-static int find_handle(struct virtiofs_req *req, uint64_t *id, uint32_t kind) {
+/* Finds an open file of the node @owner. */
+static int find_handle(struct virtiofs_req *req, uint64_t *id, uint32_t kind, uint64_t owner, uint32_t index) {
   struct virtiofs_session *session = req->session;
   if (*id == 0 && opens_itself(session, kind))
     return 0;
   struct virtiofs_idslot *slot =
-      virtiofs_idtable_get(&session->handles, *id, &session->hazards.lanes[req->lane], VIRTIOFS_SLOT_HANDLE);
-  if (slot == NULL || slot->owner != req->fuse.header.nodeid)
+      virtiofs_idtable_get(&session->handles, *id, &session->hazards.lanes[req->lane], index);
+  if (slot == NULL || slot->owner != owner)
     return -EBADF;
-  /* GETATTR and SETATTR may come with either kind. */
-  if (slot->kind != kind && req->fuse.header.opcode != VIRTIOFS_FUSE_GETATTR)
+  if (slot->kind != kind && (operations[req->fuse.header.opcode].flags & ANY_HANDLE) == 0)
     return -EBADF;
-  req->slots[VIRTIOFS_SLOT_HANDLE] = slot;
+  req->slots[index] = slot;
   *id = slot->value;
   return 0;
 }
 
+static bool *has_handle(struct virtiofs_req *req) {
+  switch (req->fuse.header.opcode) {
+  case VIRTIOFS_FUSE_GETATTR:
+    return &req->fuse.in.getattr.has_handle;
+  case VIRTIOFS_FUSE_STATX:
+    return &req->fuse.in.statx.has_handle;
+  default:
+    return &req->fuse.in.setattr.has_handle;
+  }
+}
+
 /* A directory's handle is of no use to GETATTR's backend, which takes it for a file's. */
 static int find_maybe_handle(struct virtiofs_req *req, const struct operation *op) {
-  bool *has = req->fuse.header.opcode == VIRTIOFS_FUSE_GETATTR ? &req->fuse.in.getattr.has_handle
-                                                               : &req->fuse.in.setattr.has_handle;
+  bool *has = has_handle(req);
   if (!*has)
     return 0;
   uint64_t *id = field(req, op->handle);
   bool itself = *id == 0 && opens_itself(req->session, VIRTIOFS_HANDLE_FILE);
-  int rc = find_handle(req, id, op->kind);
+  int rc = find_handle(req, id, op->kind, req->fuse.header.nodeid, VIRTIOFS_SLOT_HANDLE);
   struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
   if (itself || (rc == 0 && slot->kind != VIRTIOFS_HANDLE_FILE)) {
     *has = false;
@@ -175,13 +227,13 @@ static int find_maybe_handle(struct virtiofs_req *req, const struct operation *o
   return rc;
 }
 
-/* Leaves in @data the reply's room behind the header, at most @size bytes. */
-static void cut(struct virtiofs_req *req, uint32_t size, struct virtiofs_data *data) {
+/* Leaves in @data the reply's room behind the first @skip bytes, at most @size bytes. */
+static void cut(struct virtiofs_req *req, size_t skip, uint32_t size, struct virtiofs_data *data) {
   struct virtiofs_message *msg = req->msg;
   struct virtiofs_cursor cur;
   struct iovec *first;
   virtiofs_cursor_init(&cur, msg->out, msg->out_count, msg->out_len);
-  (void)virtiofs_cursor_skip(&cur, VIRTIOFS_FUSE_OUT_HEADER);
+  (void)virtiofs_cursor_skip(&cur, skip);
   size_t len = size < cur.left ? size : cur.left;
   if (len == 0) {
     *data = (struct virtiofs_data){0};
@@ -200,18 +252,36 @@ static void prepare_data(struct virtiofs_req *req) {
   union virtiofs_fuse_in *in = &req->fuse.in;
   switch (req->fuse.header.opcode) {
   case VIRTIOFS_FUSE_READ:
-    cut(req, in->read.size, &in->read.data);
+    cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->read.size, &in->read.data);
     in->read.size = (uint32_t)in->read.data.size;
     req->holds_data = true;
     break;
+  case VIRTIOFS_FUSE_GETXATTR:
+    req->out.xattr.size_only = in->getxattr.size == 0;
+    cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->getxattr.size, &in->getxattr.data);
+    in->getxattr.size = (uint32_t)in->getxattr.data.size;
+    req->holds_data = true;
+    break;
+  case VIRTIOFS_FUSE_LISTXATTR:
+    req->out.xattr.size_only = in->listxattr.size == 0;
+    cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->listxattr.size, &in->listxattr.data);
+    in->listxattr.size = (uint32_t)in->listxattr.data.size;
+    req->holds_data = true;
+    break;
+  case VIRTIOFS_FUSE_IOCTL:
+    cut(req, virtiofs_fuse_reply_room(&req->session->proto, VIRTIOFS_FUSE_IOCTL), in->ioctl.out_size, &in->ioctl.out);
+    in->ioctl.out_size = (uint32_t)in->ioctl.out.size;
+    req->holds_data = true;
+    break;
   case VIRTIOFS_FUSE_WRITE:
+  case VIRTIOFS_FUSE_SETXATTR:
     req->holds_data = true;
     break;
   case VIRTIOFS_FUSE_READDIR:
   case VIRTIOFS_FUSE_READDIRPLUS:
     req->dir = (struct virtiofs_readdir_out){.req = req};
     req->dir.plus = req->fuse.header.opcode == VIRTIOFS_FUSE_READDIRPLUS;
-    cut(req, in->readdir.size, &req->dir.room);
+    cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->readdir.size, &req->dir.room);
     in->readdir.size = (uint32_t)req->dir.room.size;
     req->holds_data = true;
     break;
@@ -227,12 +297,17 @@ static void prepare_data(struct virtiofs_req *req) {
 static bool blocks(const struct virtiofs_session *session, uint32_t opcode) {
   if (opcode == VIRTIOFS_FUSE_RENAME2)
     opcode = VIRTIOFS_FUSE_RENAME;
+  if (opcode == VIRTIOFS_FUSE_COPY_FILE_RANGE_64)
+    opcode = VIRTIOFS_FUSE_COPY_FILE_RANGE;
   return (session->ops.blocking >> opcode & 1) != 0;
 }
 
 int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   struct virtiofs_session *session = req->session;
   const struct operation *op = &operations[req->fuse.header.opcode];
+  if (op->call == NULL)
+    return -ENOSYS;
+  uint64_t other = op->other != 0 ? *field(req, op->other) : 0;
   int rc = 0;
   if ((op->flags & NO_NODE) == 0)
     rc = find_node(req, field(req, 0), VIRTIOFS_SLOT_NODE);
@@ -245,7 +320,9 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   if (rc == 0 && (op->flags & MAYBE_HANDLE) != 0)
     rc = find_maybe_handle(req, op);
   else if (rc == 0 && op->handle != 0)
-    rc = find_handle(req, field(req, op->handle), op->kind);
+    rc = find_handle(req, field(req, op->handle), op->kind, req->fuse.header.nodeid, VIRTIOFS_SLOT_HANDLE);
+  if (rc == 0 && op->other_handle != 0)
+    rc = find_handle(req, field(req, op->other_handle), op->kind, other, VIRTIOFS_SLOT_OTHER_HANDLE);
   if (rc != 0)
     return rc;
   if ((op->flags & NEW_NODE) != 0 && !virtiofs_reclaim_room(session, &session->nodes))

@@ -9,6 +9,11 @@ static int check_size(uint32_t size, uint32_t asked) {
   return size <= asked ? 0 : -EIO;
 }
 
+/* When only the size was asked for, nothing else can be wrong. */
+static int check_xattr(uint32_t size, uint32_t asked, bool size_only) {
+  return size_only ? 0 : check_size(size, asked);
+}
+
 static int grant_node(struct virtiofs_req *req, struct virtiofs_entry_out *entry) {
   uint64_t value = entry->node;
   if (value == 0)
@@ -55,6 +60,7 @@ int virtiofs_grant(struct virtiofs_req *req) {
   case VIRTIOFS_FUSE_LINK:
     return grant_node(req, &out->entry);
   case VIRTIOFS_FUSE_CREATE:
+  case VIRTIOFS_FUSE_TMPFILE:
     return grant_create(req);
   case VIRTIOFS_FUSE_OPEN:
     return grant_handle(req, req->fuse.header.nodeid, VIRTIOFS_HANDLE_FILE, &out->open);
@@ -64,6 +70,15 @@ int virtiofs_grant(struct virtiofs_req *req) {
     return check_size(out->read.size, req->fuse.in.read.size);
   case VIRTIOFS_FUSE_WRITE:
     return check_size(out->write.size, req->fuse.in.write.size);
+  case VIRTIOFS_FUSE_GETXATTR:
+    return check_xattr(out->xattr.size, req->fuse.in.getxattr.size, out->xattr.size_only);
+  case VIRTIOFS_FUSE_LISTXATTR:
+    return check_xattr(out->xattr.size, req->fuse.in.listxattr.size, out->xattr.size_only);
+  case VIRTIOFS_FUSE_IOCTL:
+    return check_size(out->ioctl.size, req->fuse.in.ioctl.out_size);
+  case VIRTIOFS_FUSE_COPY_FILE_RANGE:
+  case VIRTIOFS_FUSE_COPY_FILE_RANGE_64:
+    return out->copy_file_range.size <= req->fuse.in.copy_file_range.len ? 0 : -EIO;
   case VIRTIOFS_FUSE_READLINK:
     return check_size(out->readlink.len, VIRTIOFS_TARGET_MAX);
   case VIRTIOFS_FUSE_READDIR:
@@ -89,6 +104,7 @@ void virtiofs_grant_undo(struct virtiofs_req *req) {
     node = req->out.entry.node;
     break;
   case VIRTIOFS_FUSE_CREATE:
+  case VIRTIOFS_FUSE_TMPFILE:
     node = req->out.create.entry.node;
     handle = req->out.create.open.handle;
     owner = node;

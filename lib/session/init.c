@@ -19,6 +19,10 @@ static uint64_t wanted_flags(const struct virtiofs_ops *ops) {
   uint64_t flags = ALWAYS;
   if (ops->readdirplus != NULL)
     flags |= VIRTIOFS_FUSE_DO_READDIRPLUS | VIRTIOFS_FUSE_READDIRPLUS_AUTO;
+  if (ops->getlk != NULL && ops->setlk != NULL && ops->setlkw != NULL)
+    flags |= VIRTIOFS_FUSE_POSIX_LOCKS;
+  if (ops->ioctl != NULL)
+    flags |= VIRTIOFS_FUSE_HAS_IOCTL_DIR;
   if (ops->open == NULL)
     flags |= VIRTIOFS_FUSE_NO_OPEN_SUPPORT;
   if (ops->opendir == NULL)
@@ -66,13 +70,19 @@ static int check_backend(const struct virtiofs_session *session, const struct vi
 /* A new session. The old one is gone even if this one fails. */
 static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
   const struct virtiofs_fuse_init_in *in = &req->fuse.in.init;
-  struct virtiofs_fuse_init_wants wants = {.flags = wanted_flags(&session->ops), .max_write = session->max_write};
+  struct virtiofs_fuse_init_wants wants = {.flags = wanted_flags(&session->ops),
+                                           .max_write = session->max_write,
+                                           .swapped = req->fuse.header.swapped};
   struct virtiofs_fuse_proto proto;
   struct virtiofs_init_out out;
   end(session);
   int rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
-  if (rc != 0 || proto.minor == 0)
+  if (rc != 0)
     return rc;
+  session->proto = proto;
+  session->proto.agreed = false; /* not before the backend has agreed too */
+  if (!proto.agreed)
+    return 0;
   rc = ask_backend(req, &out);
   if (rc == 0)
     rc = check_backend(session, &out);
@@ -111,7 +121,7 @@ static void run(struct virtiofs_session *session, struct virtiofs_req *req) {
     end(session);
     virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG, "unmounted");
   }
-  atomic_store(&session->state, session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+  atomic_store(&session->state, session->proto.agreed ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
   virtiofs_req_finish(req, rc);
 }
 
@@ -142,7 +152,7 @@ void virtiofs_session_give_up_parked(struct virtiofs_session *session, uint32_t 
   if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED && session->parked->lane == lane) {
     req = session->parked;
     session->parked = NULL;
-    atomic_store(&session->state, session->proto.minor != 0 ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
+    atomic_store(&session->state, session->proto.agreed ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
   }
   virtiofs_spin_unlock(&session->park_lock);
   if (req == NULL)

@@ -111,36 +111,46 @@ void virtiofs_req_on_cancel(struct virtiofs_req *req, virtiofs_req_cancel_fn *fn
     fn(req);
 }
 
-/* The next one that was not told yet; it is marked and kept from being finished. The lane's lock is held. */
-static struct virtiofs_req *next_to_cancel(struct virtiofs_session_lane *lane) {
-  for (struct virtiofs_req *req = lane->pending; req != NULL; req = req->next) {
-    if (req->cancelled)
-      continue;
-    req->cancelled = true;
-    if (req->on_cancel == NULL)
-      continue;
-    req->cancelling = true;
-    return req;
-  }
-  return NULL;
+/* Marks one; true if it has to be told, and then it is kept from being finished. The lane's lock is held. */
+static bool begin_cancel(struct virtiofs_req *req) {
+  if (req->cancelled)
+    return false;
+  req->cancelled = true;
+  req->cancelling = req->on_cancel != NULL;
+  return req->cancelling;
+}
+
+static void tell_cancelled(struct virtiofs_session_lane *lane, struct virtiofs_req *req) {
+  req->on_cancel(req);
+  virtiofs_spin_lock(&lane->lock);
+  req->cancelling = false;
+  bool completed = req->phase == VIRTIOFS_PHASE_COMPLETED;
+  virtiofs_spin_unlock(&lane->lock);
+  if (completed)
+    virtiofs_req_finish(req, req->rc);
+}
+
+/* Cancels one request of a lane, with that @unique or (NULL) any that was not told yet. False if there is none. */
+static bool cancel_one(struct virtiofs_session_lane *lane, const uint64_t *unique) {
+  virtiofs_spin_lock(&lane->lock);
+  struct virtiofs_req *req = lane->pending;
+  while (req != NULL && ((unique != NULL && req->fuse.header.unique != *unique) || !begin_cancel(req)))
+    req = req->next;
+  virtiofs_spin_unlock(&lane->lock);
+  if (req != NULL)
+    tell_cancelled(lane, req);
+  return req != NULL;
 }
 
 void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t number) {
-  struct virtiofs_session_lane *lane = &session->lanes[number];
-  for (;;) {
-    virtiofs_spin_lock(&lane->lock);
-    struct virtiofs_req *req = next_to_cancel(lane);
-    virtiofs_spin_unlock(&lane->lock);
-    if (req == NULL)
+  while (cancel_one(&session->lanes[number], NULL))
+    continue;
+}
+
+void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique) {
+  for (uint32_t i = 0; i < session->lane_count; i++)
+    if (cancel_one(&session->lanes[i], &unique))
       return;
-    req->on_cancel(req);
-    virtiofs_spin_lock(&lane->lock);
-    req->cancelling = false;
-    bool completed = req->phase == VIRTIOFS_PHASE_COMPLETED;
-    virtiofs_spin_unlock(&lane->lock);
-    if (completed)
-      virtiofs_req_finish(req, req->rc);
-  }
 }
 
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req) {

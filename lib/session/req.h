@@ -16,8 +16,9 @@
 /* Which of a request's slots is what. */
 enum {
   VIRTIOFS_SLOT_NODE,
-  VIRTIOFS_SLOT_OTHER, /* the second node of RENAME and LINK */
+  VIRTIOFS_SLOT_OTHER, /* the second node of RENAME, LINK and COPY_FILE_RANGE */
   VIRTIOFS_SLOT_HANDLE,
+  VIRTIOFS_SLOT_OTHER_HANDLE, /* COPY_FILE_RANGE's second */
 };
 
 /* Kinds of handles. */
@@ -111,6 +112,9 @@ void virtiofs_req_settle(struct virtiofs_req *req);
 
 /* Makes it pending before its operation is called by somebody else. The lane's thread. */
 void virtiofs_req_defer(struct virtiofs_req *req);
+
+/* Tells the pending request with this number that its answer isn't wanted. Nothing happens if there is none. */
+void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique);
 
 /* Was it answered in the backend's place? Any thread. */
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req);

@@ -46,40 +46,51 @@ static bool has_listed(const struct virtiofs_req *req) {
   return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.used != 0;
 }
 
-/* Bytes of the reply; 0 if there is none or no room for one. */
-static size_t encode(struct virtiofs_req *req, int rc) {
+/* Bytes of the reply; 0 if there is none or no room for one. *@rc becomes what the guest is told. */
+static size_t encode(struct virtiofs_req *req, int *rc) {
   const struct virtiofs_fuse_header *header = &req->fuse.header;
   const struct virtiofs_message *msg = req->msg;
   if (req->cut != NULL)
     *req->cut = req->uncut;
-  if (rc > 0)
-    rc = -EIO;
+  if (*rc > 0)
+    *rc = -EIO;
   if (has_listed(req))
-    rc = 0;
-  if (rc == 0)
-    rc = virtiofs_grant(req);
-  ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, header, rc, &req->out, msg->out, msg->out_count);
-  if (len < 0 && rc == 0) {
+    *rc = 0;
+  if (*rc == 0)
+    *rc = virtiofs_grant(req);
+  ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, header, *rc, &req->out, msg->out, msg->out_count);
+  if (len < 0 && *rc == 0) {
     virtiofs_grant_undo(req);
     say_unsound(req, (int)len);
-    len = virtiofs_fuse_reply_encode(&req->session->proto, header, -EIO, NULL, msg->out, msg->out_count);
+    *rc = -EIO;
+    len = virtiofs_fuse_reply_encode(&req->session->proto, header, *rc, NULL, msg->out, msg->out_count);
   }
   return len > 0 ? (size_t)len : 0;
 }
 
-static void trace(const struct virtiofs_req *req, int rc, size_t used) {
-  const struct virtiofs_fuse_header *header = &req->fuse.header;
-  if (virtiofs_log_wants(&req->session->log, VIRTIOFS_LOG_TRACE))
-    virtiofs_log_write(&req->session->log, VIRTIOFS_LOG_TRACE, TAG, "lane %u: %s unique %llu node %llx: %d, %zu bytes",
-                       req->lane, virtiofs_fuse_opcode_name(header->opcode), (unsigned long long)header->unique,
-                       (unsigned long long)header->nodeid, rc, used);
+#define LINE_BYTES 512
+
+static void trace_request(const struct virtiofs_req *req) {
+  char line[LINE_BYTES];
+  if (!virtiofs_log_wants(&req->session->log, VIRTIOFS_LOG_TRACE))
+    return;
+  (void)virtiofs_fuse_request_format(&req->fuse, line, sizeof(line));
+  virtiofs_log_write(&req->session->log, VIRTIOFS_LOG_TRACE, TAG, "lane %u: %s", req->lane, line);
+}
+
+static void trace_reply(const struct virtiofs_req *req, int rc) {
+  char line[LINE_BYTES];
+  if (!virtiofs_log_wants(&req->session->log, VIRTIOFS_LOG_TRACE))
+    return;
+  (void)virtiofs_fuse_reply_format(&req->fuse.header, rc, &req->out, line, sizeof(line));
+  virtiofs_log_write(&req->session->log, VIRTIOFS_LOG_TRACE, TAG, "lane %u: %s", req->lane, line);
 }
 
 void virtiofs_req_finish(struct virtiofs_req *req, int rc) {
   struct virtiofs_session *session = req->session;
   struct virtiofs_session_lane *lane = &session->lanes[req->lane];
-  size_t used = encode(req, rc);
-  trace(req, rc, used);
+  size_t used = encode(req, &rc);
+  trace_reply(req, rc);
   virtiofs_req_let_go(req);
   atomic_fetch_sub(&lane->in_flight, 1);
   if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
@@ -119,14 +130,19 @@ static int decode(struct virtiofs_req *req, bool running) {
   return rc;
 }
 
-/* Nothing may have happened yet when a reply turns out not to fit. */
+/* Nothing may have happened yet when a reply turns out not to fit. How large INIT's is, the driver says itself. */
 static bool has_room(const struct virtiofs_req *req) {
-  return req->msg->out_len >= virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode);
+  struct virtiofs_fuse_proto proto = req->session->proto;
+  const struct virtiofs_fuse_init_in *init = &req->fuse.in.init;
+  if (req->fuse.header.opcode == VIRTIOFS_FUSE_INIT)
+    proto.minor = init->major > VIRTIOFS_FUSE_MAJOR ? VIRTIOFS_FUSE_MINOR : init->minor;
+  return req->msg->out_len >= virtiofs_fuse_reply_room(&proto, req->fuse.header.opcode);
 }
 
 /* What could be slow must not stand in the high-priority queue; virtio 1.3, 5.11.6.1. */
 static bool has_place(const struct virtiofs_req *req) {
-  return req->lane != VIRTIOFS_LANE_HIPRIO || !virtiofs_fuse_has_reply(req->fuse.header.opcode);
+  uint32_t opcode = req->fuse.header.opcode;
+  return req->lane != VIRTIOFS_LANE_HIPRIO || opcode == VIRTIOFS_FUSE_INTERRUPT || !virtiofs_fuse_has_reply(opcode);
 }
 
 enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, uint32_t lane, struct virtiofs_req *req,
@@ -136,6 +152,8 @@ enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, u
   bool running = atomic_load(&session->state) == VIRTIOFS_SESSION_RUNNING;
   int rc = decode(req, running);
   uint32_t opcode = req->fuse.header.opcode;
+  if (rc == 0)
+    trace_request(req);
   if (rc == 0 && (!has_room(req) || !has_place(req))) {
     rc = -EIO;
     say_refused(req, rc);

@@ -40,17 +40,30 @@ static void directory_is_checked(void **state) {
   assert_null(fs);
 }
 
-static void every_operation_is_there(void **state) {
+#define AT(op) offsetof(struct virtiofs_ops, op)
+
+/* Those that it leaves to the guest, or that a host directory has no use for. */
+static bool left_out(size_t at) {
+  static const size_t offsets[] = {AT(destroy),    AT(setxattr), AT(getxattr), AT(listxattr), AT(removexattr),
+                                   AT(access),     AT(getlk),    AT(setlk),    AT(setlkw),    AT(bmap),
+                                   AT(ioctl),      AT(poll),     AT(syncfs),   AT(tmpfile),   AT(statx),
+                                   AT(copy_file_range)};
+  for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++)
+    if (offsets[i] == at)
+      return true;
+  return false;
+}
+
+static void it_has_the_operations_of_a_file_system(void **state) {
   (void)state;
   struct virtiofs_ops ops = *virtiofs_passthrough_ops();
   assert_int_equal(ops.size, sizeof ops);
   assert_true((ops.blocking & VIRTIOFS_BLOCKING_READ) != 0);
   assert_true((ops.blocking & VIRTIOFS_BLOCKING_GETATTR) == 0);
-  ops.destroy = (void (*)(struct virtiofs_req *))abort; /* the one that has nothing to do */
   for (size_t at = offsetof(struct virtiofs_ops, init); at < sizeof ops; at += sizeof ops.init) {
     void (*op)(void);
     memcpy(&op, (char *)&ops + at, sizeof op);
-    assert_true(op != NULL);
+    assert_int_equal(op != NULL, !left_out(at));
   }
 }
 
@@ -141,7 +154,7 @@ static void budget_ends_cleanly(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(config_is_checked),   share_test(directory_is_checked),           share_test(every_operation_is_there),
+      share_test(config_is_checked),   share_test(directory_is_checked),           share_test(it_has_the_operations_of_a_file_system),
       share_test(root_is_permanent),   share_test(open_what_guest_left_is_closed), share_test(inodes_come_and_go),
       share_test(budget_ends_cleanly),
   };

@@ -18,7 +18,7 @@
 
 /* What a request's names may be, for each opcode that has any. */
 
-static const struct virtiofs_fuse_proto spoken = {.minor = 38};
+static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
 static struct virtiofs_fuse_request got;
 static struct fuse_request req;
 

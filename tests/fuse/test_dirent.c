@@ -16,7 +16,7 @@
 
 #define ROOM 400U
 
-static const struct virtiofs_fuse_proto spoken = {.minor = 38};
+static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
 static unsigned char listing[ROOM];
 
 static ssize_t add(const struct virtiofs_dirent *entry, const struct virtiofs_entry_out *plus, size_t room, size_t used,

@@ -18,7 +18,7 @@
 
 #define UNTOUCHED 0xa5
 
-static const struct virtiofs_fuse_proto spoken = {.minor = 38};
+static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
 static unsigned char reply[4096];
 
 /* Encodes into @room bytes that are cut in way number @way; the bytes are in @reply afterwards. */

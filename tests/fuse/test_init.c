@@ -89,43 +89,49 @@ static int negotiate(uint32_t major, uint32_t minor, uint64_t flags, uint64_t wa
 static void the_older_minor_is_spoken(void **state) {
   (void)state;
   for (uint32_t minor = 0; minor < 50; minor++) {
-    int rc = negotiate(7, minor, 0, 0, 4096);
-    assert_int_equal(rc, minor < VIRTIOFS_FUSE_MINOR_MIN ? -EPROTO : 0);
-    assert_int_equal(proto.minor, rc != 0 ? 0 : minor < 38 ? minor : 38);
-    assert_int_equal(out.minor, 38);
+    assert_int_equal(negotiate(7, minor, 0, 0, 4096), 0);
+    assert_true(proto.agreed);
+    assert_int_equal(proto.minor, minor < 45 ? minor : 45);
+    assert_int_equal(out.minor, 45);
   }
   assert_int_equal(negotiate(7, UINT32_MAX, 0, 0, 4096), 0);
-  assert_int_equal(proto.minor, 38);
+  assert_int_equal(proto.minor, 45);
 }
 
 static void a_newer_major_is_told_ours_and_asks_again(void **state) {
   (void)state;
   assert_int_equal(negotiate(8, 0, UINT64_MAX, UINT64_MAX, 4096), 0);
-  assert_int_equal(proto.minor, 0);
+  assert_false(proto.agreed);
   assert_int_equal(out.major, 7);
   assert_int_equal(out.flags, 0);
   assert_int_equal(negotiate(UINT32_MAX, 0, 0, 0, 4096), 0);
-  assert_int_equal(proto.minor, 0);
+  assert_false(proto.agreed);
 }
 
 static void an_older_major_is_refused(void **state) {
   (void)state;
   for (uint32_t major = 0; major < 7; major++) {
     assert_int_equal(negotiate(major, 99, 0, 0, 4096), -EPROTO);
-    assert_int_equal(proto.minor, 0);
+    assert_false(proto.agreed);
   }
 }
 
 static void flags_are_those_of_both(void **state) {
   (void)state;
   for (unsigned bit = 0; bit < 64; bit++) {
-    uint64_t flag = UINT64_C(1) << bit;
+    uint64_t flag = UINT64_C(1) << bit, both = flag;
+    if (flag == VIRTIOFS_FUSE_INIT_EXT || flag == VIRTIOFS_FUSE_INIT_RESERVED)
+      both = 0; /* the first follows from the others, the second is never set */
+    else if (bit >= 32)
+      both = flag | VIRTIOFS_FUSE_INIT_EXT;
     assert_int_equal(negotiate(7, 38, flag, UINT64_MAX, 4096), 0);
-    assert_int_equal(out.flags, flag);
+    assert_int_equal(out.flags, both);
     assert_int_equal(negotiate(7, 38, UINT64_MAX, flag, 4096), 0);
-    assert_int_equal(out.flags, flag);
+    assert_int_equal(out.flags, both);
     assert_int_equal(negotiate(7, 38, ~flag, flag, 4096), 0);
     assert_int_equal(out.flags, 0);
+    assert_int_equal(negotiate(7, 38, flag, flag, 4096), 0);
+    assert_int_equal(proto.setxattr_ext, flag == VIRTIOFS_FUSE_SETXATTR_EXT);
   }
 }
 

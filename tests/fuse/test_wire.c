@@ -237,6 +237,199 @@ ALIKE(lseek_in, offset, fuse_lseek_in, offset);
 ALIKE(lseek_in, whence, fuse_lseek_in, whence);
 ALIKE(lseek_in, padding, fuse_lseek_in, padding);
 
+SIZE(setxattr_in, fuse_setxattr_in);
+ALIKE(setxattr_in, size, fuse_setxattr_in, size);
+ALIKE(setxattr_in, flags, fuse_setxattr_in, flags);
+ALIKE(setxattr_in, setxattr_flags, fuse_setxattr_in, setxattr_flags);
+ALIKE(setxattr_in, padding, fuse_setxattr_in, padding);
+
+SIZE(getxattr_in, fuse_getxattr_in);
+ALIKE(getxattr_in, size, fuse_getxattr_in, size);
+ALIKE(getxattr_in, padding, fuse_getxattr_in, padding);
+
+SIZE(getxattr_out, fuse_getxattr_out);
+ALIKE(getxattr_out, size, fuse_getxattr_out, size);
+ALIKE(getxattr_out, padding, fuse_getxattr_out, padding);
+
+SIZE(file_lock, fuse_file_lock);
+ALIKE(file_lock, start, fuse_file_lock, start);
+ALIKE(file_lock, end, fuse_file_lock, end);
+ALIKE(file_lock, type, fuse_file_lock, type);
+ALIKE(file_lock, pid, fuse_file_lock, pid);
+
+SIZE(lk_in, fuse_lk_in);
+ALIKE(lk_in, fh, fuse_lk_in, fh);
+ALIKE(lk_in, owner, fuse_lk_in, owner);
+ALIKE(lk_in, lk, fuse_lk_in, lk);
+ALIKE(lk_in, lk_flags, fuse_lk_in, lk_flags);
+ALIKE(lk_in, padding, fuse_lk_in, padding);
+
+SIZE(lk_out, fuse_lk_out);
+ALIKE(lk_out, lk, fuse_lk_out, lk);
+
+SIZE(access_in, fuse_access_in);
+ALIKE(access_in, mask, fuse_access_in, mask);
+ALIKE(access_in, padding, fuse_access_in, padding);
+
+SIZE(interrupt_in, fuse_interrupt_in);
+ALIKE(interrupt_in, unique, fuse_interrupt_in, unique);
+
+SIZE(bmap_in, fuse_bmap_in);
+ALIKE(bmap_in, block, fuse_bmap_in, block);
+ALIKE(bmap_in, blocksize, fuse_bmap_in, blocksize);
+ALIKE(bmap_in, padding, fuse_bmap_in, padding);
+
+SIZE(bmap_out, fuse_bmap_out);
+ALIKE(bmap_out, block, fuse_bmap_out, block);
+
+SIZE(ioctl_in, fuse_ioctl_in);
+ALIKE(ioctl_in, fh, fuse_ioctl_in, fh);
+ALIKE(ioctl_in, flags, fuse_ioctl_in, flags);
+ALIKE(ioctl_in, cmd, fuse_ioctl_in, cmd);
+ALIKE(ioctl_in, arg, fuse_ioctl_in, arg);
+ALIKE(ioctl_in, in_size, fuse_ioctl_in, in_size);
+ALIKE(ioctl_in, out_size, fuse_ioctl_in, out_size);
+
+SIZE(ioctl_out, fuse_ioctl_out);
+ALIKE(ioctl_out, result, fuse_ioctl_out, result);
+ALIKE(ioctl_out, flags, fuse_ioctl_out, flags);
+ALIKE(ioctl_out, in_iovs, fuse_ioctl_out, in_iovs);
+ALIKE(ioctl_out, out_iovs, fuse_ioctl_out, out_iovs);
+
+SIZE(poll_in, fuse_poll_in);
+ALIKE(poll_in, fh, fuse_poll_in, fh);
+ALIKE(poll_in, kh, fuse_poll_in, kh);
+ALIKE(poll_in, flags, fuse_poll_in, flags);
+ALIKE(poll_in, events, fuse_poll_in, events);
+
+SIZE(poll_out, fuse_poll_out);
+ALIKE(poll_out, revents, fuse_poll_out, revents);
+ALIKE(poll_out, padding, fuse_poll_out, padding);
+
+SIZE(copy_file_range_in, fuse_copy_file_range_in);
+ALIKE(copy_file_range_in, fh_in, fuse_copy_file_range_in, fh_in);
+ALIKE(copy_file_range_in, off_in, fuse_copy_file_range_in, off_in);
+ALIKE(copy_file_range_in, nodeid_out, fuse_copy_file_range_in, nodeid_out);
+ALIKE(copy_file_range_in, fh_out, fuse_copy_file_range_in, fh_out);
+ALIKE(copy_file_range_in, off_out, fuse_copy_file_range_in, off_out);
+ALIKE(copy_file_range_in, len, fuse_copy_file_range_in, len);
+ALIKE(copy_file_range_in, flags, fuse_copy_file_range_in, flags);
+
+SIZE(setupmapping_in, fuse_setupmapping_in);
+ALIKE(setupmapping_in, fh, fuse_setupmapping_in, fh);
+ALIKE(setupmapping_in, foffset, fuse_setupmapping_in, foffset);
+ALIKE(setupmapping_in, len, fuse_setupmapping_in, len);
+ALIKE(setupmapping_in, flags, fuse_setupmapping_in, flags);
+ALIKE(setupmapping_in, moffset, fuse_setupmapping_in, moffset);
+
+SIZE(removemapping_in, fuse_removemapping_in);
+ALIKE(removemapping_in, count, fuse_removemapping_in, count);
+
+SIZE(removemapping_one, fuse_removemapping_one);
+ALIKE(removemapping_one, moffset, fuse_removemapping_one, moffset);
+ALIKE(removemapping_one, len, fuse_removemapping_one, len);
+
+SIZE(syncfs_in, fuse_syncfs_in);
+ALIKE(syncfs_in, padding, fuse_syncfs_in, padding);
+
+SIZE(notify_retrieve_in, fuse_notify_retrieve_in);
+ALIKE(notify_retrieve_in, dummy1, fuse_notify_retrieve_in, dummy1);
+ALIKE(notify_retrieve_in, offset, fuse_notify_retrieve_in, offset);
+ALIKE(notify_retrieve_in, size, fuse_notify_retrieve_in, size);
+ALIKE(notify_retrieve_in, dummy2, fuse_notify_retrieve_in, dummy2);
+ALIKE(notify_retrieve_in, dummy3, fuse_notify_retrieve_in, dummy3);
+ALIKE(notify_retrieve_in, dummy4, fuse_notify_retrieve_in, dummy4);
+
+SIZE(ext_header, fuse_ext_header);
+ALIKE(ext_header, size, fuse_ext_header, size);
+ALIKE(ext_header, type, fuse_ext_header, type);
+
+SIZE(ext_header, fuse_secctx_header);
+ALIKE(ext_header, size, fuse_secctx_header, size);
+ALIKE(ext_header, type, fuse_secctx_header, nr_secctx);
+
+SIZE(secctx, fuse_secctx);
+ALIKE(secctx, size, fuse_secctx, size);
+ALIKE(secctx, padding, fuse_secctx, padding);
+
+SIZE(notify_poll, fuse_notify_poll_wakeup_out);
+ALIKE(notify_poll, kh, fuse_notify_poll_wakeup_out, kh);
+
+SIZE(notify_inval_inode, fuse_notify_inval_inode_out);
+ALIKE(notify_inval_inode, ino, fuse_notify_inval_inode_out, ino);
+ALIKE(notify_inval_inode, off, fuse_notify_inval_inode_out, off);
+ALIKE(notify_inval_inode, len, fuse_notify_inval_inode_out, len);
+
+SIZE(notify_inval_entry, fuse_notify_inval_entry_out);
+ALIKE(notify_inval_entry, parent, fuse_notify_inval_entry_out, parent);
+ALIKE(notify_inval_entry, namelen, fuse_notify_inval_entry_out, namelen);
+ALIKE(notify_inval_entry, flags, fuse_notify_inval_entry_out, flags);
+
+SIZE(notify_delete, fuse_notify_delete_out);
+ALIKE(notify_delete, parent, fuse_notify_delete_out, parent);
+ALIKE(notify_delete, child, fuse_notify_delete_out, child);
+ALIKE(notify_delete, namelen, fuse_notify_delete_out, namelen);
+ALIKE(notify_delete, padding, fuse_notify_delete_out, padding);
+
+SIZE(notify_store, fuse_notify_store_out);
+ALIKE(notify_store, nodeid, fuse_notify_store_out, nodeid);
+ALIKE(notify_store, offset, fuse_notify_store_out, offset);
+ALIKE(notify_store, size, fuse_notify_store_out, size);
+ALIKE(notify_store, padding, fuse_notify_store_out, padding);
+
+SIZE(notify_retrieve, fuse_notify_retrieve_out);
+ALIKE(notify_retrieve, notify_unique, fuse_notify_retrieve_out, notify_unique);
+ALIKE(notify_retrieve, nodeid, fuse_notify_retrieve_out, nodeid);
+ALIKE(notify_retrieve, offset, fuse_notify_retrieve_out, offset);
+ALIKE(notify_retrieve, size, fuse_notify_retrieve_out, size);
+ALIKE(notify_retrieve, padding, fuse_notify_retrieve_out, padding);
+
+/* Newer than 7.38: sizes and offsets of the 7.45 header. */
+#define BYTES(ours, size) _Static_assert(sizeof(struct virtiofs_wire_##ours) == (size), #ours)
+
+BYTES(statx_in, 24);
+HERE(statx_in, getattr_flags, 0, 4);
+HERE(statx_in, fh, 8, 8);
+HERE(statx_in, sx_flags, 16, 4);
+HERE(statx_in, sx_mask, 20, 4);
+
+BYTES(sx_time, 16);
+HERE(sx_time, sec, 0, 8);
+HERE(sx_time, nsec, 8, 4);
+
+BYTES(statx, 256);
+HERE(statx, mask, 0, 4);
+HERE(statx, blksize, 4, 4);
+HERE(statx, attributes, 8, 8);
+HERE(statx, nlink, 16, 4);
+HERE(statx, uid, 20, 4);
+HERE(statx, gid, 24, 4);
+HERE(statx, mode, 28, 2);
+HERE(statx, ino, 32, 8);
+HERE(statx, size, 40, 8);
+HERE(statx, blocks, 48, 8);
+HERE(statx, attributes_mask, 56, 8);
+HERE(statx, atime, 64, 16);
+HERE(statx, btime, 80, 16);
+HERE(statx, ctime, 96, 16);
+HERE(statx, mtime, 112, 16);
+HERE(statx, rdev_major, 128, 4);
+HERE(statx, rdev_minor, 132, 4);
+HERE(statx, dev_major, 136, 4);
+HERE(statx, dev_minor, 140, 4);
+
+BYTES(statx_out, 288);
+HERE(statx_out, attr_valid, 0, 8);
+HERE(statx_out, attr_valid_nsec, 8, 4);
+HERE(statx_out, flags, 12, 4);
+HERE(statx_out, stat, 32, 256);
+
+BYTES(copy_file_range_out, 8);
+HERE(copy_file_range_out, bytes_copied, 0, 8);
+
+BYTES(notify_prune, 16);
+HERE(notify_prune, count, 0, 4);
+
 _Static_assert(sizeof(struct virtiofs_wire_dirent) == FUSE_NAME_OFFSET, "dirent");
 ALIKE(dirent, ino, fuse_dirent, ino);
 ALIKE(dirent, off, fuse_dirent, off);
@@ -246,100 +439,6 @@ ALIKE(dirent, type, fuse_dirent, type);
 _Static_assert(sizeof(struct virtiofs_wire_direntplus) == FUSE_NAME_OFFSET_DIRENTPLUS, "direntplus");
 ALIKE(direntplus, entry, fuse_direntplus, entry_out);
 ALIKE(direntplus, dirent, fuse_direntplus, dirent);
-
-#define SAME(ours, theirs) _Static_assert((uint64_t)(ours) == (uint64_t)(theirs), #theirs)
-
-SAME(VIRTIOFS_FUSE_LOOKUP, FUSE_LOOKUP);
-SAME(VIRTIOFS_FUSE_FORGET, FUSE_FORGET);
-SAME(VIRTIOFS_FUSE_GETATTR, FUSE_GETATTR);
-SAME(VIRTIOFS_FUSE_SETATTR, FUSE_SETATTR);
-SAME(VIRTIOFS_FUSE_READLINK, FUSE_READLINK);
-SAME(VIRTIOFS_FUSE_SYMLINK, FUSE_SYMLINK);
-SAME(VIRTIOFS_FUSE_MKNOD, FUSE_MKNOD);
-SAME(VIRTIOFS_FUSE_MKDIR, FUSE_MKDIR);
-SAME(VIRTIOFS_FUSE_UNLINK, FUSE_UNLINK);
-SAME(VIRTIOFS_FUSE_RMDIR, FUSE_RMDIR);
-SAME(VIRTIOFS_FUSE_RENAME, FUSE_RENAME);
-SAME(VIRTIOFS_FUSE_LINK, FUSE_LINK);
-SAME(VIRTIOFS_FUSE_OPEN, FUSE_OPEN);
-SAME(VIRTIOFS_FUSE_READ, FUSE_READ);
-SAME(VIRTIOFS_FUSE_WRITE, FUSE_WRITE);
-SAME(VIRTIOFS_FUSE_STATFS, FUSE_STATFS);
-SAME(VIRTIOFS_FUSE_RELEASE, FUSE_RELEASE);
-SAME(VIRTIOFS_FUSE_FSYNC, FUSE_FSYNC);
-SAME(VIRTIOFS_FUSE_SETXATTR, FUSE_SETXATTR);
-SAME(VIRTIOFS_FUSE_GETXATTR, FUSE_GETXATTR);
-SAME(VIRTIOFS_FUSE_LISTXATTR, FUSE_LISTXATTR);
-SAME(VIRTIOFS_FUSE_REMOVEXATTR, FUSE_REMOVEXATTR);
-SAME(VIRTIOFS_FUSE_FLUSH, FUSE_FLUSH);
-SAME(VIRTIOFS_FUSE_INIT, FUSE_INIT);
-SAME(VIRTIOFS_FUSE_OPENDIR, FUSE_OPENDIR);
-SAME(VIRTIOFS_FUSE_READDIR, FUSE_READDIR);
-SAME(VIRTIOFS_FUSE_RELEASEDIR, FUSE_RELEASEDIR);
-SAME(VIRTIOFS_FUSE_FSYNCDIR, FUSE_FSYNCDIR);
-SAME(VIRTIOFS_FUSE_GETLK, FUSE_GETLK);
-SAME(VIRTIOFS_FUSE_SETLK, FUSE_SETLK);
-SAME(VIRTIOFS_FUSE_SETLKW, FUSE_SETLKW);
-SAME(VIRTIOFS_FUSE_ACCESS, FUSE_ACCESS);
-SAME(VIRTIOFS_FUSE_CREATE, FUSE_CREATE);
-SAME(VIRTIOFS_FUSE_INTERRUPT, FUSE_INTERRUPT);
-SAME(VIRTIOFS_FUSE_BMAP, FUSE_BMAP);
-SAME(VIRTIOFS_FUSE_DESTROY, FUSE_DESTROY);
-SAME(VIRTIOFS_FUSE_IOCTL, FUSE_IOCTL);
-SAME(VIRTIOFS_FUSE_POLL, FUSE_POLL);
-SAME(VIRTIOFS_FUSE_NOTIFY_REPLY, FUSE_NOTIFY_REPLY);
-SAME(VIRTIOFS_FUSE_BATCH_FORGET, FUSE_BATCH_FORGET);
-SAME(VIRTIOFS_FUSE_FALLOCATE, FUSE_FALLOCATE);
-SAME(VIRTIOFS_FUSE_READDIRPLUS, FUSE_READDIRPLUS);
-SAME(VIRTIOFS_FUSE_RENAME2, FUSE_RENAME2);
-SAME(VIRTIOFS_FUSE_LSEEK, FUSE_LSEEK);
-SAME(VIRTIOFS_FUSE_COPY_FILE_RANGE, FUSE_COPY_FILE_RANGE);
-SAME(VIRTIOFS_FUSE_SETUPMAPPING, FUSE_SETUPMAPPING);
-SAME(VIRTIOFS_FUSE_REMOVEMAPPING, FUSE_REMOVEMAPPING);
-SAME(VIRTIOFS_FUSE_SYNCFS, FUSE_SYNCFS);
-SAME(VIRTIOFS_FUSE_TMPFILE, FUSE_TMPFILE);
-
-SAME(VIRTIOFS_FUSE_ASYNC_READ, FUSE_ASYNC_READ);
-SAME(VIRTIOFS_FUSE_FILE_OPS, FUSE_FILE_OPS);
-SAME(VIRTIOFS_FUSE_ATOMIC_O_TRUNC, FUSE_ATOMIC_O_TRUNC);
-SAME(VIRTIOFS_FUSE_BIG_WRITES, FUSE_BIG_WRITES);
-SAME(VIRTIOFS_FUSE_AUTO_INVAL_DATA, FUSE_AUTO_INVAL_DATA);
-SAME(VIRTIOFS_FUSE_DO_READDIRPLUS, FUSE_DO_READDIRPLUS);
-SAME(VIRTIOFS_FUSE_READDIRPLUS_AUTO, FUSE_READDIRPLUS_AUTO);
-SAME(VIRTIOFS_FUSE_ASYNC_DIO, FUSE_ASYNC_DIO);
-SAME(VIRTIOFS_FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPEN_SUPPORT);
-SAME(VIRTIOFS_FUSE_PARALLEL_DIROPS, FUSE_PARALLEL_DIROPS);
-SAME(VIRTIOFS_FUSE_MAX_PAGES, FUSE_MAX_PAGES);
-SAME(VIRTIOFS_FUSE_NO_OPENDIR_SUPPORT, FUSE_NO_OPENDIR_SUPPORT);
-SAME(VIRTIOFS_FUSE_INIT_EXT, FUSE_INIT_EXT);
-
-SAME(VIRTIOFS_OPEN_DIRECT_IO, FOPEN_DIRECT_IO);
-SAME(VIRTIOFS_OPEN_KEEP_CACHE, FOPEN_KEEP_CACHE);
-SAME(VIRTIOFS_OPEN_NONSEEKABLE, FOPEN_NONSEEKABLE);
-SAME(VIRTIOFS_OPEN_CACHE_DIR, FOPEN_CACHE_DIR);
-SAME(VIRTIOFS_OPEN_STREAM, FOPEN_STREAM);
-SAME(VIRTIOFS_OPEN_NOFLUSH, FOPEN_NOFLUSH);
-SAME(VIRTIOFS_OPEN_PARALLEL_DIRECT_WRITES, 1U << 6); /* newer than 7.38 */
-SAME(VIRTIOFS_SET_MODE, FATTR_MODE);
-SAME(VIRTIOFS_SET_UID, FATTR_UID);
-SAME(VIRTIOFS_SET_GID, FATTR_GID);
-SAME(VIRTIOFS_SET_SIZE, FATTR_SIZE);
-SAME(VIRTIOFS_SET_ATIME, FATTR_ATIME);
-SAME(VIRTIOFS_SET_MTIME, FATTR_MTIME);
-SAME(VIRTIOFS_SET_ATIME_NOW, FATTR_ATIME_NOW);
-SAME(VIRTIOFS_SET_MTIME_NOW, FATTR_MTIME_NOW);
-SAME(VIRTIOFS_SET_CTIME, FATTR_CTIME);
-SAME(VIRTIOFS_SET_KILL_SUIDGID, FATTR_KILL_SUIDGID);
-SAME(VIRTIOFS_WRITE_CACHE, FUSE_WRITE_CACHE);
-SAME(VIRTIOFS_WRITE_KILL_SUIDGID, FUSE_WRITE_KILL_SUIDGID);
-SAME(VIRTIOFS_RELEASE_FLOCK_UNLOCK, FUSE_RELEASE_FLOCK_UNLOCK);
-SAME(VIRTIOFS_WIRE_GETATTR_FH, FUSE_GETATTR_FH);
-SAME(VIRTIOFS_WIRE_FATTR_FH, FATTR_FH);
-SAME(VIRTIOFS_WIRE_FSYNC_FDATASYNC, FUSE_FSYNC_FDATASYNC);
-SAME(VIRTIOFS_FUSE_ROOT_ID, FUSE_ROOT_ID);
-SAME(VIRTIOFS_FUSE_MAJOR, FUSE_KERNEL_VERSION);
-SAME(VIRTIOFS_FUSE_IN_HEADER, sizeof(struct fuse_in_header));
-SAME(VIRTIOFS_FUSE_OUT_HEADER, sizeof(struct fuse_out_header));
 
 /* The compiler has done the work. */
 static void the_structs_are_those_of_linux(void **state) {

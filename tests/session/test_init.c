@@ -44,7 +44,7 @@ static void what_is_agreed(void **state) {
   fuse_request_init(&r, 7, 45, UINT64_MAX);
   assert_int_equal(session_bench_get(b, &r, &out, sizeof out), 0);
   assert_int_equal(out.major, 7);
-  assert_int_equal(out.minor, 38);
+  assert_int_equal(out.minor, 45);
   assert_int_equal(out.max_readahead, 131072);
   assert_int_equal(out.max_write, 65536);
   assert_int_equal(out.max_pages, 16);
@@ -57,7 +57,7 @@ static void what_is_agreed(void **state) {
   fuse_request_init(&r, 7, 31, FUSE_ASYNC_READ);
   assert_int_equal(session_bench_get(b, &r, &out, sizeof out), 0);
   assert_int_equal(out.flags, FUSE_ASYNC_READ);
-  assert_true(out.minor == 31 || out.minor == 38);
+  assert_int_equal(out.minor, 45);
 }
 
 static void what_operations_offer(void **state) {
@@ -92,15 +92,16 @@ static void versions(void **state) {
   assert_false(is_mounted(b));
   assert_int_equal(init_error(b, 7, 38), 0);
   assert_true(is_mounted(b));
-  /* An older one, and old minors: no mount, and the old one is over. */
+  /* An older one: no mount, and the old one is over. */
   assert_int_not_equal(init_error(b, 6, 38), 0);
   assert_false(is_mounted(b));
   assert_int_equal(script_fs_calls(&b->fs, FUSE_DESTROY), 1);
-  assert_int_not_equal(init_error(b, 7, 26), 0);
   assert_int_not_equal(init_error(b, 0, 0), 0);
   assert_false(is_mounted(b));
-  assert_int_equal(init_error(b, 7, 27), 0);
-  assert_true(is_mounted(b));
+  for (uint32_t minor = 0; minor < 50; minor++) {
+    assert_int_equal(init_error(b, 7, minor), 0);
+    assert_true(is_mounted(b));
+  }
   assert_int_equal(init_error(b, 7, UINT32_MAX), 0);
 }
 

@@ -11,6 +11,7 @@ ALLOWED = {
     "strlen", "strcmp", "strncmp", "strnlen", "strchr", "strrchr",
     "malloc", "calloc", "free", "aligned_alloc",
     "qsort", "bsearch",
+    "vsnprintf",  # for messages as text
     "__assert_fail",
 }
 # What the compiler adds by itself: sanitizers, coverage, hardening.

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <virtiofs/fuse.h>
+
+#include "fuse/table.h"
+#include "support/seeded.h"
+
+static struct virtiofs_fuse_request req;
+static char line[20000];
+
+static struct virtiofs_name name_of(const char *text) {
+  return (struct virtiofs_name){.str = text, .len = (uint32_t)strlen(text)};
+}
+
+static void begin(uint32_t opcode, uint64_t node) {
+  memset(&req, 0, sizeof req);
+  req.header = (struct virtiofs_fuse_header){
+      .opcode = opcode, .unique = 42, .nodeid = node, .uid = 1000, .gid = 100, .pid = 7};
+  req.in.nodeid = node;
+}
+
+static void says(const char *text) {
+  size_t len = virtiofs_fuse_request_format(&req, line, sizeof line);
+  assert_string_equal(line, text);
+  assert_int_equal(len, strlen(text));
+}
+
+static void requests(void **state) {
+  (void)state;
+  begin(VIRTIOFS_FUSE_LOOKUP, 0x1f);
+  req.in.lookup.name = name_of("a file");
+  says("#42 LOOKUP node=1f name=\"a file\" by=1000:100:7");
+  begin(VIRTIOFS_FUSE_READ, 2);
+  req.in.read = (struct virtiofs_read_in){.node = 2, .handle = 0x30, .offset = 4096, .size = 512};
+  says("#42 READ node=2 handle=30 offset=4096 size=512 by=1000:100:7");
+  begin(VIRTIOFS_FUSE_RENAME2, 1);
+  req.in.rename = (struct virtiofs_rename_in){
+      .parent = 1, .new_parent = 5, .name = name_of("x"), .new_name = name_of("y"), .flags = 2};
+  says("#42 RENAME2 node=1 name=\"x\" new_parent=5 new_name=\"y\" flags=2 by=1000:100:7");
+  begin(VIRTIOFS_FUSE_SETATTR, 3);
+  req.in.setattr = (struct virtiofs_setattr_in){
+      .node = 3, .valid = VIRTIOFS_SET_MODE | VIRTIOFS_SET_SIZE, .mode = 0644, .size = 10};
+  says("#42 SETATTR node=3 valid=9 mode=644 size=10 by=1000:100:7");
+  begin(VIRTIOFS_FUSE_FORGET, 3);
+  req.in.forget.nlookup = 2;
+  says("#42 FORGET node=3 nlookup=2");
+  begin(4711, 0);
+  says("#42 ?(4711) by=1000:100:7");
+}
+
+/* Whatever a guest calls its files: one line, and no quote that ends the name. */
+static void names_are_escaped(void **state) {
+  (void)state;
+  begin(VIRTIOFS_FUSE_UNLINK, 1);
+  req.in.unlink.name = name_of("a\"b\\c\nd\x7f\x1b[2J");
+  says("#42 UNLINK node=1 name=\"a\\\"b\\\\c\\x0ad\\x7f\\x1b[2J\" by=1000:100:7");
+}
+
+static void long_lines_are_cut(void **state) {
+  (void)state;
+  char small[20];
+  begin(VIRTIOFS_FUSE_LOOKUP, 1);
+  req.in.lookup.name = name_of("quite a long name");
+  size_t whole = virtiofs_fuse_request_format(&req, line, sizeof line);
+  memset(small, 'x', sizeof small);
+  assert_int_equal(virtiofs_fuse_request_format(&req, small, 10), whole);
+  assert_string_equal(small, "#42 LOOKU");
+  assert_int_equal(small[10], 'x');
+  assert_int_equal(virtiofs_fuse_request_format(&req, NULL, 0), whole);
+}
+
+static void replies(void **state) {
+  (void)state;
+  struct virtiofs_fuse_header header = {.opcode = VIRTIOFS_FUSE_LOOKUP, .unique = 42};
+  union virtiofs_fuse_out out;
+  memset(&out, 0, sizeof out);
+  virtiofs_fuse_reply_format(&header, -ENOENT, NULL, line, sizeof line);
+  assert_string_equal(line, "#42 LOOKUP = ENOENT");
+  out.entry = (struct virtiofs_entry_out){.node = 0x20, .attr = {.ino = 9, .mode = 0100644, .nlink = 1, .size = 3}};
+  virtiofs_fuse_reply_format(&header, 0, &out, line, sizeof line);
+  assert_string_equal(line, "#42 LOOKUP = 0 node=20 ino=9 mode=100644 nlink=1 uid=0 gid=0 size=3");
+  header.opcode = VIRTIOFS_FUSE_UNLINK;
+  virtiofs_fuse_reply_format(&header, 0, NULL, line, sizeof line);
+  assert_string_equal(line, "#42 UNLINK = 0");
+}
+
+/* Every opcode has a line, with whatever in it. */
+static void anything(void **state) {
+  (void)state;
+  struct virtiofs_name name = name_of("name");
+  for (uint32_t opcode = 0; opcode < 60; opcode++) {
+    begin(opcode, seeded_any());
+    seeded_fill(&req.in, sizeof req.in);
+    /* The only pointers that are followed. */
+    if (opcode == VIRTIOFS_FUSE_SYMLINK)
+      req.in.symlink.name = req.in.symlink.target = name;
+    else if (opcode == VIRTIOFS_FUSE_RENAME || opcode == VIRTIOFS_FUSE_RENAME2)
+      req.in.rename.name = req.in.rename.new_name = name;
+    else if (opcode == VIRTIOFS_FUSE_LINK)
+      req.in.link.name = name;
+    else
+      req.in.lookup.name = name;
+    req.in.nodeid = req.header.nodeid;
+    assert_true(virtiofs_fuse_request_format(&req, line, sizeof line) < sizeof line);
+    assert_null(strchr(line, '\n'));
+    assert_non_null(strstr(line, virtiofs_fuse_opcode_name(opcode)));
+    union virtiofs_fuse_out out;
+    seeded_fill(&out, sizeof out);
+    assert_true(virtiofs_fuse_reply_format(&req.header, 0, &out, line, sizeof line) < sizeof line);
+    assert_null(strchr(line, '\n'));
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(requests),           cmocka_unit_test(names_are_escaped),
+      cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(replies),
+      cmocka_unit_test(anything),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
