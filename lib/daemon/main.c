@@ -72,6 +72,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
   };
   struct virtiofs_daemon_listener listener;
   struct virtiofs_device *dev;
+  virtiofs_daemon_signals_hold();
   rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
                                     : virtiofs_daemon_listen_fd(&listener, program, options->fd);
   if (rc == 0) {
