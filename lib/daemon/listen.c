@@ -16,15 +16,27 @@ static int fail(const char *program, const char *what, const char *name, int err
   return -error;
 }
 
+/* Is the file that we have locked still the one at that path? A server that ends takes its own away. */
+static bool is_at_path(int fd, const char *path) {
+  struct stat ours, there;
+  return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 /* PATH.pid is left locked for as long as we live. */
 static int take_lock(struct virtiofs_daemon_listener *listener, const char *program) {
-  int fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return fail(program, "cannot create", listener->lock_path, errno);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+  int fd;
+  for (;;) {
+    fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+      return fail(program, "cannot create", listener->lock_path, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+      close(fd);
+      return fail(program, "another server has", listener->path, error);
+    }
+    if (is_at_path(fd, listener->lock_path))
+      break;
     close(fd);
-    return fail(program, "another server has", listener->path, error);
   }
   listener->lock_fd = fd;
   if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
