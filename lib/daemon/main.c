@@ -107,8 +107,12 @@ int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, 
     return EXIT_FAILURE;
   }
   virtiofs_daemon_options_parse(&options, &config, argc, argv);
-  if (options.print_capabilities)
-    return virtiofs_daemon_print_capabilities(config.features) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (options.print_capabilities) {
+    rc = virtiofs_daemon_print_capabilities(config.features);
+    if (rc != 0)
+      (void)fprintf(stderr, "%s: cannot print the capabilities: %s\n", program, strerror(-rc));
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
   return run(&options, &config, program, ops, fs) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
