@@ -19,7 +19,9 @@ static int fail(const char *program, const char *what, const char *name, int err
 /* Is the file that we have locked still the one at that path? A server that ends takes its own away. */
 static bool is_at_path(int fd, const char *path) {
   struct stat ours, there;
-  return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+  if (fstat(fd, &ours) != 0 || lstat(path, &there) != 0)
+    return false;
+  return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
 /* PATH.pid is left locked for as long as we live. */

@@ -11,8 +11,8 @@
 int virtiofs_daemon_process_prepare(const char *program);
 
 /**
- * From here on the signals that end the program wait for virtiofs_daemon_signals_start(). Before anything is made that has to be removed in the
- * end, and before any thread is started.
+ * From here on the signals that end the program wait for virtiofs_daemon_signals_start(). Before anything is made that
+ * has to be removed in the end, and before any thread is started.
  */
 void virtiofs_daemon_signals_hold(void);
 

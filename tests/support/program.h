@@ -16,7 +16,7 @@ struct program {
   size_t len[2];
 };
 
-/** Runs @path with "hello" and then @args, NULL-terminated. @fd: is descriptor PROGRAM_FD there; -1: none. @out: stdout; -1: a pipe. */
+/** Runs @path as "hello" with @args, up to NULL. @fd: its descriptor PROGRAM_FD; @out: its stdout; -1: none, a pipe. */
 void program_start(struct program *p, const char *path, const char *const *args, int fd, int out);
 /** Reads until it has said that on stderr. */
 void program_wait_said(struct program *p, const char *words);
