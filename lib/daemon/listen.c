@@ -16,15 +16,29 @@ static int fail(const char *program, const char *what, const char *name, int err
   return -error;
 }
 
+/* Is the file that we have locked still the one at that path? A server that ends takes its own away. */
+static bool is_at_path(int fd, const char *path) {
+  struct stat ours, there;
+  if (fstat(fd, &ours) != 0 || lstat(path, &there) != 0)
+    return false;
+  return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 /* PATH.pid is left locked for as long as we live. */
 static int take_lock(struct virtiofs_daemon_listener *listener, const char *program) {
-  int fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return fail(program, "cannot create", listener->lock_path, errno);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+  int fd;
+  for (;;) {
+    fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+      return fail(program, "cannot create", listener->lock_path, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+      close(fd);
+      return fail(program, "another server has", listener->path, error);
+    }
+    if (is_at_path(fd, listener->lock_path))
+      break;
     close(fd);
-    return fail(program, "another server has", listener->path, error);
   }
   listener->lock_fd = fd;
   if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
@@ -32,19 +46,42 @@ static int take_lock(struct virtiofs_daemon_listener *listener, const char *prog
   return 0;
 }
 
+static void fill_address(struct sockaddr_un *addr, const struct virtiofs_daemon_listener *listener) {
+  *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(addr->sun_path, listener->path, sizeof(addr->sun_path));
+}
+
+/* Does a program listen there, perhaps one that knows nothing of our lock? 0 or -errno. */
+static int check_stale(const struct virtiofs_daemon_listener *listener) {
+  struct sockaddr_un addr;
+  fill_address(&addr, listener);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return -errno;
+  int rc = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ? EADDRINUSE : errno;
+  close(fd);
+  if (rc == ECONNREFUSED || rc == ENOENT)
+    return 0;
+  return rc == EAGAIN || rc == EPROTOTYPE ? -EADDRINUSE : -rc;
+}
+
 /* Whoever has the lock may take away a socket that nobody serves any more. Nothing else is ever removed. */
-static int remove_stale(const char *program, const char *path) {
+static int remove_stale(const struct virtiofs_daemon_listener *listener, const char *program) {
+  const char *path = listener->path;
   struct stat st;
   if (lstat(path, &st) != 0)
     return errno == ENOENT ? 0 : fail(program, "cannot use", path, errno);
   if (!S_ISSOCK(st.st_mode))
     return fail(program, "there is something that is no socket at", path, EEXIST);
-  return unlink(path) == 0 ? 0 : fail(program, "cannot replace", path, errno);
+  int rc = check_stale(listener);
+  if (rc != 0)
+    return fail(program, "cannot replace", path, -rc);
+  return unlink(path) == 0 || errno == ENOENT ? 0 : fail(program, "cannot replace", path, errno);
 }
 
 static int bind_path(struct virtiofs_daemon_listener *listener, const char *program) {
-  struct sockaddr_un addr = {.sun_family = AF_UNIX};
-  memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path));
+  struct sockaddr_un addr;
+  fill_address(&addr, listener);
   listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener->fd < 0)
     return fail(program, "cannot make a socket for", listener->path, errno);
@@ -66,7 +103,7 @@ int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const
   (void)snprintf(listener->lock_path, sizeof(listener->lock_path), "%s.pid", path);
   int rc = take_lock(listener, program);
   if (rc == 0)
-    rc = remove_stale(program, path);
+    rc = remove_stale(listener, program);
   if (rc == 0)
     rc = bind_path(listener, program);
   if (rc != 0)

@@ -72,6 +72,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
   };
   struct virtiofs_daemon_listener listener;
   struct virtiofs_device *dev;
+  virtiofs_daemon_signals_hold();
   rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
                                     : virtiofs_daemon_listen_fd(&listener, program, options->fd);
   if (rc == 0) {
@@ -106,8 +107,12 @@ int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, 
     return EXIT_FAILURE;
   }
   virtiofs_daemon_options_parse(&options, &config, argc, argv);
-  if (options.print_capabilities)
-    return virtiofs_daemon_print_capabilities(config.features) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (options.print_capabilities) {
+    rc = virtiofs_daemon_print_capabilities(config.features);
+    if (rc != 0)
+      (void)fprintf(stderr, "%s: cannot print the capabilities: %s\n", program, strerror(-rc));
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
   return run(&options, &config, program, ops, fs) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

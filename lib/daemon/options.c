@@ -10,6 +10,7 @@
 #include <virtiofs/device.h>
 
 #define POOL_MAX 64U
+#define SHOWN_MAX 128
 
 /* Above the keys that a program may use. */
 enum {
@@ -40,9 +41,16 @@ struct parse {
   FILE *quiet; /* where argp's second line about --help goes: one line says it */
 };
 
+/* One line, whatever is in the value. */
 _Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
-  (void)fprintf(stderr, "%s: %s%s%s%s\n", state->name, what, value != NULL ? " '" : "", value != NULL ? value : "",
-                value != NULL ? "'" : "");
+  char shown[SHOWN_MAX] = "";
+  if (value != NULL) {
+    (void)snprintf(shown, sizeof(shown), " '%s'", value);
+    for (char *c = shown; *c != 0; c++)
+      if ((unsigned char)*c < ' ')
+        *c = '?';
+  }
+  (void)fprintf(stderr, "%s: %s%s\n", state->name, what, shown);
   exit(EXIT_FAILURE);
 }
 

@@ -48,11 +48,14 @@ static void *wait_for_one(void *arg) {
   return NULL;
 }
 
-int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev) {
+void virtiofs_daemon_signals_hold(void) {
   sigset_t set;
   ending(&set);
-  signals->dev = dev;
   pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev) {
+  signals->dev = dev;
   return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
 }
 

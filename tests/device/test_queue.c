@@ -290,8 +290,8 @@ static void pending_after_the_deadline(void **state) {
 
 /* ---- the pool, with requests of a queue that stops ---- */
 
-/* One thread is held; behind it wait requests of two queues, in turn. Those of the one that stops are given up, and the others have
- * to be run nevertheless. */
+/* One thread is held; behind it wait requests of two queues, in turn. Those of the one that stops are given up, and the
+ * others have to be run nevertheless. */
 static void a_queue_stops_while_its_requests_wait_for_the_pool(void **state) {
   struct device_bench *b = *state;
   struct gate gate = {0};
@@ -301,7 +301,7 @@ static void a_queue_stops_while_its_requests_wait_for_the_pool(void **state) {
   b->ops.blocking = VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATFS;
   device_bench_start(b, 4, DEVICE_F_INDIRECT);
   script_fs_set_hook(&b->fs, at_gate, &gate);
-  /* The first of a queue is called on its worker, unless another waits: two at once, and the second goes to the pool. */
+  /* The first of a queue is called on its worker: two at once, and the second goes to the pool. */
   script_fs_pend(&b->fs, UINT64_C(1) << FUSE_LOOKUP);
   fuse_request_named(&r, FUSE_LOOKUP, FUSE_ROOT_ID, "7");
   struct device_call first[3];
@@ -317,7 +317,7 @@ static void a_queue_stops_while_its_requests_wait_for_the_pool(void **state) {
   for (unsigned i = 0; i < 3; i++) {
     stopped[i] = device_send(b, 1, &r);
     others[i] = device_send(b, 2, &r);
-    /* Each is taken before the next one comes, so that they alternate: a refused one tells, as it is answered after them. */
+    /* Each is taken before the next comes, so that they alternate: a refused one, answered after it, tells. */
     for (uint32_t queue = 1; queue <= 2; queue++) {
       struct fuse_request bad;
       fuse_request_named(&bad, FUSE_LOOKUP, 99, "x");

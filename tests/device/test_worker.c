@@ -32,7 +32,7 @@ static void assert_filled(struct device_bench *b, uint64_t gpa, uint32_t len, ui
     assert_int_equal(*(unsigned char *)guest_at(&b->g, gpa + i), script_fs_byte(offset + i));
 }
 
-/* Everyday life, and then thousands of requests, so that the indices wrap: 65536 of them by one queue would take too long. */
+/* Everyday life, and then so many requests that the ring is gone through again and again. */
 static void work(struct device_bench *b, uint32_t queue) {
   struct fuse_request r;
   uint64_t id = device_lookup(b, queue, "7"), fh = device_open(b, queue, id);
@@ -135,7 +135,8 @@ static void two_queues_at_once(void **state) {
 
 /* ---- drivers that break the rules ---- */
 
-/* What a driver does wrong on queue 2, by number; @busy is a head that the device has. Return: what is said of it; NULL: no such rule. */
+/* What a driver does wrong on queue 2, by number; @busy is a head that the device has. Return: what is said of it; NULL
+ * if there is no such rule. */
 static const char *break_rule(struct device_bench *b, unsigned rule, uint16_t busy) {
   struct guest_desc *table = guest_table(&b->g, 2);
   uint64_t at = guest_region(1);
@@ -251,7 +252,7 @@ static bool worker_sleeps(void) {
   return sleeps;
 }
 
-/* A driver offers more than its ring holds, while all of it is in flight: the worker must not spin until something is answered. */
+/* A driver offers more than its ring holds, while all of it is in flight: the worker must not spin till one is done. */
 static void a_full_ring_and_one_more(void **state) {
   struct device_bench *b = *state;
   device_bench_start(b, 2, DEVICE_F_INDIRECT);

@@ -363,7 +363,9 @@ ALIKE(notify_inval_inode, len, fuse_notify_inval_inode_out, len);
 SIZE(notify_inval_entry, fuse_notify_inval_entry_out);
 ALIKE(notify_inval_entry, parent, fuse_notify_inval_entry_out, parent);
 ALIKE(notify_inval_entry, namelen, fuse_notify_inval_entry_out, namelen);
+#if FUSE_KERNEL_MINOR_VERSION >= 38
 ALIKE(notify_inval_entry, flags, fuse_notify_inval_entry_out, flags);
+#endif
 
 SIZE(notify_delete, fuse_notify_delete_out);
 ALIKE(notify_delete, parent, fuse_notify_delete_out, parent);

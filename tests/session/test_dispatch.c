@@ -301,7 +301,8 @@ static void write_from_any_segments(void **state) {
   /* The data has to be as long as the request says. */
   fuse_request_write(&r, file, fh, 1000, sizeof data + 1);
   fuse_request_more(&r, sizeof data);
-  assert_int_equal(session_bench_ask_on(b, 1, &r, &(struct fuse_shape){.data = data, .data_len = sizeof data}), -EINVAL);
+  struct fuse_shape shape = {.data = data, .data_len = sizeof data};
+  assert_int_equal(session_bench_ask_on(b, 1, &r, &shape), -EINVAL);
 }
 
 static void readlink_target(void **state) {

@@ -1,6 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Requests that are answered later, and giving up on them. */
-#include "session/pending_bench.h"
+/* Requests that are answered later: by whom, when, and how they are cancelled. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/session_bench.h"
+
+#define ALL_BLOCK VIRTIOFS_BLOCKING_ALL
+
+static int setup(void **state) {
+  struct session_bench *b = malloc(sizeof *b);
+  assert_non_null(b);
+  session_bench_init(b);
+  b->ops.blocking = ALL_BLOCK & ~VIRTIOFS_BLOCKING_LOOKUP;
+  session_bench_start(b);
+  *state = b;
+  return 0;
+}
+
+static struct fuse_message *getattr_on(struct session_bench *b, uint32_t lane, uint64_t id) {
+  struct fuse_request r;
+  fuse_request_getattr(&r, id, NULL);
+  return session_bench_send(b, lane, &r, NULL);
+}
+
+static void finish(struct fuse_message *m, int error) {
+  fuse_message_wait(m);
+  assert_int_equal(fuse_message_error(m), error);
+  fuse_message_free(m);
+}
 
 static void answered_after_the_operation(void **state) {
   struct session_bench *b = *state;
@@ -202,6 +238,55 @@ static void cancels_race_with_each_other(void **state) {
   pthread_join(second, NULL);
 }
 
+/* ---- deferring ---- */
+
+static void deferred_and_run(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  uint64_t id = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, id);
+  fuse_request_read(&r, FUSE_READ, id, fh, 3, 50);
+  struct fuse_message *m = session_bench_defer(b, 1, &r);
+  assert_int_equal(script_fs_calls(&b->fs, FUSE_READ), 0);
+  /* What it was looked up for stays until then. */
+  session_bench_forget(b, 0, id, 1);
+  session_bench_reap(b);
+  assert_int_equal(b->fs.forgets[7], 0);
+  virtiofs_session_run(m->req);
+  const unsigned char *bytes = fuse_message_args(m);
+  assert_int_equal(bytes[0], script_fs_byte(3));
+  finish(m, 0);
+  session_bench_reap(b);
+  assert_int_equal(b->fs.forgets[7], 1);
+  /* What is refused is not put off, and neither is what doesn't block. */
+  fuse_request_getattr(&r, id, NULL);
+  m = fuse_message_new(&r, NULL);
+  assert_int_equal(virtiofs_session_submit(b->session, 1, m->req, &m->msg, true), VIRTIOFS_SUBMIT_TAKEN);
+  finish(m, -ESTALE);
+  fuse_request_named(&r, FUSE_LOOKUP, FUSE_ROOT_ID, "none");
+  m = fuse_message_new(&r, NULL);
+  assert_int_equal(virtiofs_session_submit(b->session, 1, m->req, &m->msg, true), VIRTIOFS_SUBMIT_TAKEN);
+  finish(m, -ENOENT);
+  /* RENAME2 blocks if RENAME does. */
+  fuse_request_rename2(&r, FUSE_ROOT_ID, "a", FUSE_ROOT_ID, "b", 0);
+  m = session_bench_defer(b, 1, &r);
+  virtiofs_session_run(m->req);
+  finish(m, 0);
+}
+
+static void deferred_and_then_pending(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
+  fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
+  struct fuse_message *m = session_bench_defer(b, 1, &r);
+  virtiofs_session_run(m->req);
+  assert_false(fuse_message_is_answered(m));
+  script_fs_answer(&b->fs, -EAGAIN);
+  finish(m, -EAGAIN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, session_bench_teardown)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(answered_after_the_operation),
@@ -213,6 +298,8 @@ int main(void) {
       TEST(cancelled_before_it_asks),
       TEST(cancel_races_with_the_answer),
       TEST(cancels_race_with_each_other),
+      TEST(deferred_and_run),
+      TEST(deferred_and_then_pending),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,8 +247,8 @@ static int give_hook_rc(struct script_fs *fs, struct virtiofs_req *req, unsigned
 /* Traps 49: what is no error of Linux's is none that a guest sees. */
 static void errors_are_clamped(void **state) {
   struct session_bench *b = *state;
-  static const int cases[][2] = {{0, 0},         {-1, -1},       {-ENOENT, -ENOENT}, {-511, -511}, {-512, -EIO}, {2, -EIO},
-                                 {-1000, -EIO},  {INT_MIN, -EIO}, {INT_MAX, -EIO}};
+  static const int cases[][2] = {{0, 0},       {-1, -1},  {-ENOENT, -ENOENT}, {-511, -511},   {-512, -EIO},
+                                 {-1000, -EIO}, {2, -EIO}, {INT_MIN, -EIO},    {INT_MAX, -EIO}};
   static int rc;
   struct fuse_request r;
   b->fs.hook = give_hook_rc;

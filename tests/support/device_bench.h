@@ -26,8 +26,8 @@ struct device_bench {
   struct guest g;
   bool connected;
   bool indirect; /**< chains are sent so */
-  unsigned slot[GUEST_QUEUES]; /**< where the next request's bytes go; no two queues use one place, which a sanitizer would not
-                                    understand: what the guest does in between it can't see */
+  /* Where the next request's bytes go. No two queues use one place: sanitizers can't see what a guest does between. */
+  unsigned slot[GUEST_QUEUES];
   bool busy[GUEST_QUEUES * DEVICE_SLOTS]; /**< places of requests that are under way */
   pthread_t server;
   int fd, rc;
@@ -48,8 +48,10 @@ struct device_call {
   uint32_t opcode;
 };
 
-/** cmocka's: *state is a bench without a device: change its @config and @ops, then _new(). The teardown ends all, and fails if a
- * descriptor, a thread or a mapping is left. */
+/**
+ * cmocka's: *state is a bench without a device: change its @config and @ops, then _new(). The teardown ends all, and
+ * fails if a descriptor, a thread or a mapping is left.
+ */
 int device_bench_setup(void **state);
 int device_bench_teardown(void **state);
 

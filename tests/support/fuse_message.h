@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** A request for a session, in segments that each are a heap block of their own, so that a sanitizer sees a step past one. */
+/** A request for a session, in segments that each are a heap block, so that a sanitizer sees a step past one. */
 #ifndef VIRTIOFS_TESTS_SUPPORT_FUSE_MESSAGE_H
 #define VIRTIOFS_TESTS_SUPPORT_FUSE_MESSAGE_H
 

@@ -9,7 +9,8 @@
 
 void fuse_request(struct fuse_request *r, uint32_t opcode, uint64_t nodeid) {
   static _Atomic uint64_t unique = 1000;
-  struct fuse_in_header header = {.opcode = opcode, .unique = atomic_fetch_add(&unique, 2), .nodeid = nodeid, .uid = 7, .gid = 8, .pid = 9};
+  struct fuse_in_header header = {.opcode = opcode, .nodeid = nodeid, .uid = 7, .gid = 8, .pid = 9};
+  header.unique = atomic_fetch_add(&unique, 2);
   r->len = 0;
   fuse_request_put(r, &header, sizeof header);
 }

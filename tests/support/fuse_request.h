@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * FUSE requests as a driver sends them, built with <linux/fuse.h> and not with the library's own codec, so that both can't
- * share a mistake. Bytes only; what carries them is the caller's affair.
+ * FUSE requests as a driver sends them, built with <linux/fuse.h> and not with the library's own codec, so that both
+ * can't share a mistake. Bytes only; what carries them is the caller's affair.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_FUSE_REQUEST_H
 #define VIRTIOFS_TESTS_SUPPORT_FUSE_REQUEST_H

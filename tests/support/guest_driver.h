@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * The driver's side of split rings over a memfd, and the front-end that hands them to a device. Written apart from lib/virtq.
+ * The driver's side of split rings over a memfd, and the front-end that hands them to a device. Written apart from
+ * lib/virtq.
  *
- * Memory is two or three regions of GUEST_REGION bytes, of one file. The first holds the rings, the others are for buffers. A
- * buffer's place is its guest-physical address. Fails the test when something doesn't come in time.
+ * Memory is up to GUEST_REGIONS regions of GUEST_REGION bytes, of one file. The first holds the rings, the others are
+ * for buffers. A buffer's place is its guest-physical address. Fails the test when something doesn't come in time.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_GUEST_DRIVER_H
 #define VIRTIOFS_TESTS_SUPPORT_GUEST_DRIVER_H
@@ -14,7 +15,7 @@
 
 enum { GUEST_QUEUES = 4, GUEST_REGION = 1 << 20, GUEST_REGIONS = 4, GUEST_CHAIN = 64, GUEST_DEADLINE_MS = 60000 };
 
-/** Guest-physical address of a region; there is a gap behind the first, none behind the second. */
+/** Guest-physical address of a region; only the second and the third are neighbours. */
 uint64_t guest_region(uint32_t n);
 
 struct guest_desc {
@@ -72,7 +73,8 @@ void *guest_at(struct guest *g, uint64_t gpa);
 struct guest_desc *guest_table(struct guest *g, uint32_t queue);
 
 /** Makes a chain available; @indirect: gpa of a table, 0: none. Return: its head. Doesn't kick. */
-uint16_t guest_add(struct guest *g, uint32_t queue, const struct guest_piece *pieces, uint32_t count, uint64_t indirect);
+uint16_t guest_add(struct guest *g, uint32_t queue, const struct guest_piece *pieces, uint32_t count,
+                   uint64_t indirect);
 /** Makes any head available. */
 void guest_publish(struct guest *g, uint32_t queue, uint16_t head);
 /** Kicks if the device wants it. */

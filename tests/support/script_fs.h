@@ -2,8 +2,9 @@
 /**
  * A backend that does what a test says, and keeps account of each node and handle that it gave and got back.
  *
- * Nodes are numbers 1 .. SCRIPT_NODES - 1, the root is 1. The name "17" is node 17; "none" is nothing; "never" is nothing, to be
- * remembered by the guest. Nodes from SCRIPT_DIRS on are directories. A file's contents are script_fs_byte(offset).
+ * Nodes are numbers 1 .. SCRIPT_NODES - 1, the root is 1. The name "17" is node 17; "none" is nothing; "never" is
+ * nothing, to be remembered by the guest. Nodes from SCRIPT_DIRS on are directories. A file's contents are
+ * script_fs_byte(offset).
  * A mistake of the library's in its account ends the process, as it is found on any thread.
  */
 #ifndef VIRTIOFS_TESTS_SUPPORT_SCRIPT_FS_H

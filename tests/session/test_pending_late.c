@@ -1,55 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Requests that are put off, and those that are answered in the backend's place. */
-#include "session/pending_bench.h"
+/* Requests that are answered in the backend's place, and what comes of them later. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* ---- deferring ---- */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static void deferred_and_run(void **state) {
-  struct session_bench *b = *state;
+#include <cmocka.h>
+
+#include "support/session_bench.h"
+
+#define ALL_BLOCK VIRTIOFS_BLOCKING_ALL
+
+static int setup(void **state) {
+  struct session_bench *b = malloc(sizeof *b);
+  assert_non_null(b);
+  session_bench_init(b);
+  b->ops.blocking = ALL_BLOCK & ~VIRTIOFS_BLOCKING_LOOKUP;
+  session_bench_start(b);
+  *state = b;
+  return 0;
+}
+
+static struct fuse_message *getattr_on(struct session_bench *b, uint32_t lane, uint64_t id) {
   struct fuse_request r;
-  uint64_t id = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, id);
-  fuse_request_read(&r, FUSE_READ, id, fh, 3, 50);
-  struct fuse_message *m = session_bench_defer(b, 1, &r);
-  assert_int_equal(script_fs_calls(&b->fs, FUSE_READ), 0);
-  /* What it was looked up for stays until then. */
-  session_bench_forget(b, 0, id, 1);
-  session_bench_reap(b);
-  assert_int_equal(b->fs.forgets[7], 0);
-  virtiofs_session_run(m->req);
-  const unsigned char *bytes = fuse_message_args(m);
-  assert_int_equal(bytes[0], script_fs_byte(3));
-  finish(m, 0);
-  session_bench_reap(b);
-  assert_int_equal(b->fs.forgets[7], 1);
-  /* What is refused is not put off, and neither is what doesn't block. */
   fuse_request_getattr(&r, id, NULL);
-  m = fuse_message_new(&r, NULL);
-  assert_int_equal(virtiofs_session_submit(b->session, 1, m->req, &m->msg, true), VIRTIOFS_SUBMIT_TAKEN);
-  finish(m, -ESTALE);
-  fuse_request_named(&r, FUSE_LOOKUP, FUSE_ROOT_ID, "none");
-  m = fuse_message_new(&r, NULL);
-  assert_int_equal(virtiofs_session_submit(b->session, 1, m->req, &m->msg, true), VIRTIOFS_SUBMIT_TAKEN);
-  finish(m, -ENOENT);
-  /* RENAME2 blocks if RENAME does. */
-  fuse_request_rename2(&r, FUSE_ROOT_ID, "a", FUSE_ROOT_ID, "b", 0);
-  m = session_bench_defer(b, 1, &r);
-  virtiofs_session_run(m->req);
-  finish(m, 0);
+  return session_bench_send(b, lane, &r, NULL);
 }
 
-static void deferred_and_then_pending(void **state) {
-  struct session_bench *b = *state;
-  struct fuse_request r;
-  b->fs.pend = UINT64_C(1) << FUSE_GETATTR;
-  fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
-  struct fuse_message *m = session_bench_defer(b, 1, &r);
-  virtiofs_session_run(m->req);
-  assert_false(fuse_message_is_answered(m));
-  script_fs_answer(&b->fs, -EAGAIN);
-  finish(m, -EAGAIN);
+static void finish(struct fuse_message *m, int error) {
+  fuse_message_wait(m);
+  assert_int_equal(fuse_message_error(m), error);
+  fuse_message_free(m);
 }
-
-/* ---- abandoning ---- */
 
 static void abandoned(void **state) {
   struct session_bench *b = *state;
@@ -247,7 +234,7 @@ static void *answer_late(void *arg) {
   return NULL;
 }
 
-/* Late answers come when they come, also in the midst of a change of session: what they give is the table's to count. */
+/* Late answers come when they come, also in the midst of a change of session: what they give is still counted. */
 static void late_answers_race_with_a_reset(void **state) {
   struct session_bench *b = *state;
   struct late_race race = {.b = b};
@@ -288,10 +275,10 @@ static void late_answers_race_with_a_reset(void **state) {
   pthread_barrier_destroy(&race.barrier);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, session_bench_teardown)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(deferred_and_run),
-      TEST(deferred_and_then_pending),
       TEST(abandoned),
       TEST(what_comes_late_goes_back),
       TEST(late_errors_and_nonsense),
