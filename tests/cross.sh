@@ -66,6 +66,8 @@ make_sysroot() {
 }
 
 make_sysroot
+# The cross packages' kernel headers are older than this machine's, and this one is the same for every machine.
+install -D -m 644 -t "$sysroot/usr/include/linux" /usr/include/linux/fuse.h
 export PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$libraries/pkgconfig
 cmake --preset debug -S "$REPO_DIR" -B "$build/build" -DVIRTIOFS_CORE_ONLY=ON -DVIRTIOFS_WERROR=ON \
   -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$arch" -DCMAKE_C_COMPILER="$triplet-gcc" \
