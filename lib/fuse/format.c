@@ -352,7 +352,8 @@ size_t virtiofs_fuse_reply_format(const struct virtiofs_fuse_header *header, int
     buf[0] = 0;
   put(&line, "#%" PRIu64 " %s = ", header->unique, virtiofs_fuse_opcode_name(header->opcode));
   if (error != 0) {
-    put(&line, "%s", virtiofs_errno_name(-error));
+    /* What is no error of Linux's becomes EIO on the wire. */
+    put(&line, "%s", virtiofs_errno_name(error < 0 && error > -512 ? -error : EIO));
     return line.len;
   }
   put(&line, "0");
