@@ -238,7 +238,7 @@ static void errors_are_clamped(void **state) {
   struct session_bench *b = *state;
   static const int cases[][2] = {{0, 0},       {-1, -1},  {-ENOENT, -ENOENT}, {-511, -511},   {-512, -EIO},
                                  {-1000, -EIO}, {2, -EIO}, {INT_MIN, -EIO},    {INT_MAX, -EIO}};
-  int rc;
+  static int rc;
   struct fuse_request r;
   b->fs.hook = give_hook_rc;
   b->fs.hook_ctx = &rc;
