@@ -39,7 +39,7 @@ void session_bench_init(struct session_bench *b) {
       .fs = &b->fs,
       .lanes = SESSION_BENCH_LANES,
       .max_write = 65536,
-      .max_nodes = 1000,
+      .max_nodes = 100000, /* those that wait for the reaper count */
       .max_handles = 1000,
       .log = {.fn = on_line, .ctx = b, .level = VIRTIOFS_LOG_TRACE},
       .wants_reclaim = wants_reclaim,
