@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Targets: virtiofs_fuse_dirent_encode, virtiofs_fuse_dirent_size.
- * Input: options, room, segment size; then for each name its length, attributes and bytes. The stream is read by a parser of
- * its own, which knows the protocol's numbers and none of the library's structs. */
+ * Input: options, room, segment size; then for each name its length, attributes and bytes. The stream is read by a
+ * parser of its own, which knows the protocol's numbers and none of the library's structs. */
 #include <stdlib.h>
 
 #include <virtiofs/fuse.h>

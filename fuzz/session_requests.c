@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Targets: virtiofs_session_submit, virtiofs_req_complete, virtiofs_session_cancel, virtiofs_session_reclaim and all behind them.
- * Input: requests: lane and flags, segment size, room for the reply, length, bytes. A backend without a system call answers, some
- * requests later than others. Whatever the guest sends, each node and handle given out is taken back in the end. */
+/* Targets: virtiofs_session_submit, virtiofs_req_complete, virtiofs_session_cancel, virtiofs_session_reclaim and all
+ * behind them. Input: requests: lane and flags, segment size, room for the reply, length, bytes. A backend without a
+ * system call answers, some requests later than others. Whatever the guest sends, each node and handle given out is
+ * taken back in the end. */
 #include <errno.h>
 #include <stdlib.h>
 

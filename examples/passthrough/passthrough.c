@@ -83,8 +83,10 @@ static void stop(void *fs) {
 int main(int argc, char **argv) {
   static const struct argp_option options[] = {
       {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
-      {"cache", 'c', "MODE", 0, "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
-      {"device-nodes", 'n', NULL, 0, "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
+      {"cache", 'c', "MODE", 0,
+       "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
+      {"device-nodes", 'n', NULL, 0,
+       "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
       {0},
   };
   static const struct argp argp = {.options = options, .parser = parse};

@@ -7,8 +7,8 @@
  *
  * Nodes and handles. You name a file by any 64-bit value of yours that is not 0: an inode number, an index, a pointer.
  * Put it into `out->node`, and each later operation on the file gets it back in `in->node`. The same for open files and
- * `out->handle`. The guest never sees your values: it gets ids that the library makes up, and what it sends is looked up
- * and checked before you are called. When the guest reboots, crashes or is dropped, the library forgets every node
+ * `out->handle`. The guest never sees your values: it gets ids that the library makes up, and what it sends is looked
+ * up and checked before you are called. When the guest reboots, crashes or is dropped, the library forgets every node
  * and releases every handle that was left.
  *
  * Every operation has the same shape and returns
@@ -19,8 +19,8 @@
  * unmounted. Answer -EOPNOTSUPP. An operation that you leave NULL answers ENOSYS, which is meant so.
  *
  * Threads: operations are called from several threads at once, also for the same node. Operations of the mask
- * `blocking` run on a pool of threads when more than one request waits, so that they don't hold up the others; all others
- * are called on the queue's worker. What an operation may call: everything in request.h and the functions below.
+ * `blocking` run on a pool of threads when more than one request waits, so that they don't hold up the others; all
+ * others are called on the queue's worker. What an operation may call: everything in request.h and the functions below.
  *
  * Specification: virtio 1.3, 5.11; <linux/fuse.h>.
  */
@@ -79,18 +79,20 @@ extern "C" {
 #define VIRTIOFS_BLOCKING_ALL UINT64_MAX
 
 /**
- * The operations. Zero it, set @size to sizeof(struct virtiofs_ops), fill in what you have. Copied where it is passed in.
+ * The operations. Zero it, set @size to sizeof(struct virtiofs_ops), fill in what you have. Copied where it is passed
+ * in.
  *
- * "Gives a node" means: the reply counts as one of the replies that forget tells about, and the node stays valid until then.
+ * "Gives a node" means: the reply counts as one of the replies that forget tells about, and the node stays valid until
+ * then.
  */
 struct virtiofs_ops {
   size_t size;       /**< sizeof(struct virtiofs_ops) */
   uint64_t blocking; /**< VIRTIOFS_BLOCKING_...: operations that may sleep, in system calls or elsewhere */
 
   /**
-   * A guest has mounted, or mounted again: a new session begins and no node or handle of an older one is left. Choose the
-   * root's node here. It is given to the guest without a reply of yours and never forgotten. May be NULL. Must not be pending.
-   * An error fails the mount.
+   * A guest has mounted, or mounted again: a new session begins and no node or handle of an older one is left. Choose
+   * the root's node here. It is given to the guest without a reply of yours and never forgotten. May be NULL. Must not
+   * be pending. An error fails the mount.
    */
   int (*init)(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out);
 
@@ -104,18 +106,19 @@ struct virtiofs_ops {
   int (*lookup)(struct virtiofs_req *req, const struct virtiofs_lookup_in *in, struct virtiofs_entry_out *out);
 
   /**
-   * The guest has given back the node. `in->replies` says how many of your replies had given it: a backend that frees the node
-   * subtracts that from a count of its own. When none are left, nothing of the guest refers to the node and no operation on it
-   * runs. Otherwise the node was given again meanwhile, perhaps by a reply that is on its way, and stays. May be NULL if
-   * there is nothing to free. Called from a thread of its own, within a call of the library's that takes a reply's node back, or
-   * at the session's end.
+   * The guest has given back the node. `in->replies` says how many of your replies had given it: a backend that frees
+   * the node subtracts that from a count of its own. When none are left, nothing of the guest refers to the node and no
+   * operation on it runs. Otherwise the node was given again meanwhile, perhaps by a reply that is on its way, and
+   * stays. May be NULL if there is nothing to free. Called from a thread of its own, within a call of the library's
+   * that takes a reply's node back, or at the session's end.
    */
   void (*forget)(struct virtiofs_req *req, const struct virtiofs_forget_in *in);
 
   /** Attributes of a node. */
   int (*getattr)(struct virtiofs_req *req, const struct virtiofs_getattr_in *in, struct virtiofs_attr_out *out);
 
-  /** Set those attributes that `in->valid` names, all or none where you can, and reply with all of them as they are then. */
+  /** Set those attributes that `in->valid` names, all or none where you can, and reply with all of them as they are
+   * then. */
   int (*setattr)(struct virtiofs_req *req, const struct virtiofs_setattr_in *in, struct virtiofs_attr_out *out);
 
   /** The target of a symbolic link. -EINVAL for anything else. */
@@ -130,7 +133,8 @@ struct virtiofs_ops {
   /** Make a directory, owned by the caller. Gives a node. */
   int (*mkdir)(struct virtiofs_req *req, const struct virtiofs_mkdir_in *in, struct virtiofs_entry_out *out);
 
-  /** Remove a name of something that is no directory. Its node stays valid until it is forgotten, open files work on. */
+  /** Remove a name of something that is no directory. Its node stays valid until it is forgotten, open files work on.
+   */
   int (*unlink)(struct virtiofs_req *req, const struct virtiofs_unlink_in *in);
 
   /** Remove an empty directory; -ENOTEMPTY otherwise. */
@@ -143,8 +147,8 @@ struct virtiofs_ops {
   int (*link)(struct virtiofs_req *req, const struct virtiofs_link_in *in, struct virtiofs_entry_out *out);
 
   /**
-   * Open a file. The handle is released exactly once. NULL: the guest opens without asking and handles are 0; it then caches
-   * contents for as long as size and modification time stay as they are.
+   * Open a file. The handle is released exactly once. NULL: the guest opens without asking and handles are 0; it then
+   * caches contents for as long as size and modification time stay as they are.
    */
   int (*open)(struct virtiofs_req *req, const struct virtiofs_open_in *in, struct virtiofs_open_out *out);
 
@@ -152,9 +156,9 @@ struct virtiofs_ops {
   int (*read)(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out);
 
   /**
-   * Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. Whether to append says
-   * O_APPEND in `in->flags`, not in those of open: fcntl(2) may have changed it. Bytes of the guest's page cache
-   * (VIRTIOFS_WRITE_CACHE) never append.
+   * Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. Whether to
+   * append says O_APPEND in `in->flags`, not in those of open: fcntl(2) may have changed it. Bytes of the guest's page
+   * cache (VIRTIOFS_WRITE_CACHE) never append.
    */
   int (*write)(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out);
 
@@ -182,7 +186,8 @@ struct virtiofs_ops {
    */
   int (*readdir)(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, struct virtiofs_readdir_out *out);
 
-  /** As readdir, with attributes: virtiofs_readdirplus_add(). NULL: the guest uses readdir and lookup. Needs readdir too. */
+  /** As readdir, with attributes: virtiofs_readdirplus_add(). NULL: the guest uses readdir and lookup. Needs readdir
+   * too. */
   int (*readdirplus)(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, struct virtiofs_readdir_out *out);
 
   /** Close a directory; as release. */
@@ -192,8 +197,9 @@ struct virtiofs_ops {
   int (*fsyncdir)(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
 
   /**
-   * Make a file, owned by the caller, and open it. Gives a node and a handle. The guest believes that the name is not there: if it
-   * is, open that file unless O_EXCL is set (-EEXIST), with the caller's rights, which the guest has not checked.
+   * Make a file, owned by the caller, and open it. Gives a node and a handle. The guest believes that the name is not
+   * there: if it is, open that file unless O_EXCL is set (-EEXIST), with the caller's rights, which the guest has not
+   * checked.
    */
   int (*create)(struct virtiofs_req *req, const struct virtiofs_create_in *in, struct virtiofs_create_out *out);
 
@@ -203,10 +209,12 @@ struct virtiofs_ops {
   /** Find data or a hole, as lseek(2). NULL: the guest takes files as having no holes. */
   int (*lseek)(struct virtiofs_req *req, const struct virtiofs_lseek_in *in, struct virtiofs_lseek_out *out);
 
-  /** Set an extended attribute. -EEXIST and -ENODATA as setxattr(2) with its flags. NULL: the guest says EOPNOTSUPP, for all four. */
+  /** Set an extended attribute. -EEXIST and -ENODATA as setxattr(2) with its flags. NULL: the guest says EOPNOTSUPP,
+   * for all four. */
   int (*setxattr)(struct virtiofs_req *req, const struct virtiofs_setxattr_in *in);
 
-  /** The value of an extended attribute, put into `in->data`; or only its size, if `in->size` is 0. -ENODATA, -ERANGE. */
+  /** The value of an extended attribute, put into `in->data`; or only its size, if `in->size` is 0. -ENODATA, -ERANGE.
+   */
   int (*getxattr)(struct virtiofs_req *req, const struct virtiofs_getxattr_in *in, struct virtiofs_xattr_out *out);
 
   /** All names of extended attributes, each with its NUL; or only their size, if `in->size` is 0. -ERANGE. */
@@ -230,8 +238,8 @@ struct virtiofs_ops {
   int (*setlk)(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
 
   /**
-   * The same, waiting until it can be had: return VIRTIOFS_PENDING rather than keep a thread, and take back the wait when
-   * on_cancel says so. How many a guest may have waiting is the backend's to limit.
+   * The same, waiting until it can be had: return VIRTIOFS_PENDING rather than keep a thread, and take back the wait
+   * when on_cancel says so. How many a guest may have waiting is the backend's to limit.
    */
   int (*setlkw)(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
 
@@ -245,8 +253,8 @@ struct virtiofs_ops {
   int (*poll)(struct virtiofs_req *req, const struct virtiofs_poll_in *in, struct virtiofs_poll_out *out);
 
   /**
-   * Copy a range from one open file to another; fewer bytes than asked are fine, 0 at the end of the first. NULL: the guest copies by
-   * itself. Serves COPY_FILE_RANGE and COPY_FILE_RANGE_64.
+   * Copy a range from one open file to another; fewer bytes than asked are fine, 0 at the end of the first. NULL: the
+   * guest copies by itself. Serves COPY_FILE_RANGE and COPY_FILE_RANGE_64.
    */
   int (*copy_file_range)(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                          struct virtiofs_copy_file_range_out *out);
@@ -254,7 +262,8 @@ struct virtiofs_ops {
   /** Make everything of the file system that the node is on durable. */
   int (*syncfs)(struct virtiofs_req *req, const struct virtiofs_syncfs_in *in);
 
-  /** Make a file without a name in the directory @parent, owned by the caller, and open it. Gives a node and a handle. */
+  /** Make a file without a name in the directory @parent, owned by the caller, and open it. Gives a node and a handle.
+   */
   int (*tmpfile)(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in, struct virtiofs_create_out *out);
 
   /** As statx(2): attributes with those that getattr lacks. NULL: the guest uses getattr. */
@@ -286,12 +295,11 @@ VIRTIOFS_EXPORT bool virtiofs_readdir_fits(const struct virtiofs_readdir_out *ou
  * virtiofs_readdirplus_add - put one name with its node and attributes into a READDIRPLUS reply
  * @out:   given to the operation
  * @entry: the name; copied
- * @plus:  gives a node, as lookup's reply; NULL or node 0 for "." and ".." (whatever @plus says of those two is left out) and for
- *         names that could not be looked up: the guest then asks by LOOKUP
+ * @plus:  gives a node, as lookup's reply; NULL or node 0 for "." and ".." (whatever @plus says of those two is left
+ * out) and for names that could not be looked up: the guest then asks by LOOKUP
  *
- * Return: as virtiofs_readdir_add(). If there was no room, or the table of nodes is full, a node in @plus is handed to forget
- * as one reply that carried it, so that the operation has nothing to undo.
- * Threads: as above.
+ * Return: as virtiofs_readdir_add(). If there was no room, or the table of nodes is full, a node in @plus is handed to
+ * forget as one reply that carried it, so that the operation has nothing to undo. Threads: as above.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out,
                                                                 const struct virtiofs_dirent *entry,

@@ -11,7 +11,8 @@
  *   --log-level=LEVEL    error, warn, info, debug or trace
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
- * The server keeps the socket when a front-end leaves and serves the next. SIGTERM, SIGINT and SIGHUP end it with status 0.
+ * The server keeps the socket when a front-end leaves and serves the next. SIGTERM, SIGINT and SIGHUP end it with
+ * status 0.
  */
 #ifndef VIRTIOFS_DAEMON_H
 #define VIRTIOFS_DAEMON_H
@@ -27,17 +28,17 @@ struct argp;
 
 /** What a program may add to the common command line. Zero means default. */
 struct virtiofs_daemon_config {
-  size_t size;              /**< sizeof(struct virtiofs_daemon_config) */
-  const char *doc;          /**< one line for --help: what is served; NULL: nothing said */
-  const char *version;      /**< for --version, "NAME 1.2"; NULL: the library's; must be constant */
-  const struct argp *argp;  /**< the program's own options (argp(3)); keys below 0x10000 are the program's; NULL: none */
-  void *argp_input;         /**< state->input of @argp's parser */
+  size_t size;             /**< sizeof(struct virtiofs_daemon_config) */
+  const char *doc;         /**< one line for --help: what is served; NULL: nothing said */
+  const char *version;     /**< for --version, "NAME 1.2"; NULL: the library's; must be constant */
+  const struct argp *argp; /**< the program's own options (argp(3)); keys below 0x10000 are the program's; NULL: none */
+  void *argp_input;        /**< state->input of @argp's parser */
   const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
 
   /**
    * After the options are parsed and before the socket is made: prepare the file system. *@fs is the pointer given to
-   * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after having said
-   * why on stderr; the program then ends with status 1. NULL: nothing to prepare.
+   * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after
+   * having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
    */
   int (*start)(void **fs, const struct virtiofs_log *log);
 
@@ -54,8 +55,8 @@ struct virtiofs_daemon_config {
  * @ops:         the file system; copied
  * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
  *
- * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as the
- * hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
+ * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as
+ * the hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
  *
  * Return: the process's exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.

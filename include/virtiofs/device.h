@@ -2,8 +2,8 @@
 /**
  * One virtio-fs device behind a vhost-user socket.
  *
- * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, then virtiofs_device_free(). Who
- * only wants a program takes virtiofs_main() (daemon.h), which does that.
+ * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, then virtiofs_device_free().
+ * Who only wants a program takes virtiofs_main() (daemon.h), which does that.
  *
  * Specification: virtio 1.3, 5.11; vhost-user.
  */
@@ -45,9 +45,8 @@ struct virtiofs_device_config {
  * @out:    NULL after an error
  * @config: copied
  *
- * Starts no thread. Return: 0; -EINVAL if something is out of range; -E2BIG if @config or its ops are of a newer library and use
- * it; -ENOMEM; -EMFILE.
- * Threads: any.
+ * Starts no thread. Return: 0; -EINVAL if something is out of range; -E2BIG if @config or its ops are of a newer
+ * library and use it; -ENOMEM; -EMFILE. Threads: any.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device **out,
                                                           const struct virtiofs_device_config *config);
@@ -61,8 +60,8 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device
  * returns. So are the guest's nodes, handles and memory.
  *
  * Return: 0 when the front-end has closed the connection; -ECANCELED after virtiofs_device_stop(); -EPROTO if the
- * front-end broke the protocol; another -errno if the host lacked something. A new front-end may be served after any of them.
- * Threads: one at a time for one device; not from an operation.
+ * front-end broke the protocol; another -errno if the host lacked something. A new front-end may be served after any of
+ * them. Threads: one at a time for one device; not from an operation.
  */
 VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd);
 

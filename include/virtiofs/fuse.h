@@ -2,8 +2,8 @@
 /**
  * The FUSE codec alone: requests in, replies out. Pure: no system call, no allocation, no state but the caller's.
  *
- * A message may be spread over any number of segments in any way. Everything but file contents is copied out of the segments
- * once and checked in the copy, since the guest may change its memory at any time.
+ * A message may be spread over any number of segments in any way. Everything but file contents is copied out of the
+ * segments once and checked in the copy, since the guest may change its memory at any time.
  *
  * Threads: all functions may be called from any thread, each with objects of its own.
  *
@@ -152,7 +152,7 @@ struct virtiofs_fuse_header {
   uint64_t nodeid; /**< 0 where the request is about no node */
   uint32_t uid, gid, pid;
   uint16_t total_extlen; /**< extensions at the request's end, in units of 8 bytes */
-  bool swapped;          /**< the request is in the other byte order; so will the reply be. INIT tells, others follow @proto */
+  bool swapped; /**< the request is in the other byte order; so will the reply be. INIT tells, others follow @proto */
 };
 
 /** INIT as the driver sends it. */
@@ -167,9 +167,9 @@ struct virtiofs_fuse_init_out {
   uint32_t major, minor, max_readahead;
   uint64_t flags;
   uint16_t max_background, congestion_threshold;
-  uint32_t max_write; /**< bytes */
-  uint32_t time_gran; /**< ns */
-  uint16_t max_pages; /**< units of 4096 bytes */
+  uint32_t max_write;     /**< bytes */
+  uint32_t time_gran;     /**< ns */
+  uint16_t max_pages;     /**< units of 4096 bytes */
   uint16_t map_alignment; /**< of DAX mappings: log2 of bytes */
   uint32_t max_stack_depth;
   uint16_t request_timeout; /**< s */
@@ -206,8 +206,8 @@ struct virtiofs_fuse_notify_reply_in {
 };
 
 /**
- * A request's arguments. In these, the first field of each struct, and fields called parent, new_parent and node, hold nodeids; fields
- * called handle hold the number that the driver knows an open file by.
+ * A request's arguments. In these, the first field of each struct, and fields called parent, new_parent and node, hold
+ * nodeids; fields called handle hold the number that the driver knows an open file by.
  */
 union virtiofs_fuse_in {
   uint64_t nodeid;
@@ -287,7 +287,7 @@ union virtiofs_fuse_out {
 struct virtiofs_fuse_request {
   struct virtiofs_fuse_header header;
   union virtiofs_fuse_in in;
-  char storage[VIRTIOFS_FUSE_STORAGE]; /**< where the names of @in lie */
+  char storage[VIRTIOFS_FUSE_STORAGE];                    /**< where the names of @in lie */
   unsigned char extensions[VIRTIOFS_FUSE_EXTENSIONS_MAX]; /**< where the extensions of @in lie */
 };
 
@@ -303,11 +303,10 @@ struct virtiofs_fuse_request {
  * Return:
  *   0        @req is whole;
  *   -ENOSYS  an opcode that there isn't, or that is not for virtio-fs; the header is filled;
- *   -EINVAL  malformed, the header is filled (-ENAMETOOLONG for a name that is too long, -EFBIG for a range past INT64_MAX, -E2BIG for
- *            a value or extensions that are too large);
- *   -EIO     any request but INIT before INIT; the header is filled;
- *   -EPROTO  no whole header, or its length is not the message's: of the header only @unique is set, 0 if it isn't there.
- * Lifetime: `in.write.data` borrows @iov; names point into @req.
+ *   -EINVAL  malformed, the header is filled (-ENAMETOOLONG for a name that is too long, -EFBIG for a range past
+ * INT64_MAX, -E2BIG for a value or extensions that are too large); -EIO     any request but INIT before INIT; the
+ * header is filled; -EPROTO  no whole header, or its length is not the message's: of the header only @unique is set, 0
+ * if it isn't there. Lifetime: `in.write.data` borrows @iov; names point into @req.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_request_decode(struct virtiofs_fuse_request *req,
                                                                    const struct virtiofs_fuse_proto *proto,
@@ -328,7 +327,8 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_fuse_forget_next(struct virtiofs
  * @proto: what INIT agreed on
  * @req:   decoded
  *
- * For sources that don't say how much room there is, as /dev/fuse. Return: bytes with the header; 0 if there is no reply.
+ * For sources that don't say how much room there is, as /dev/fuse. Return: bytes with the header; 0 if there is no
+ * reply.
  */
 VIRTIOFS_EXPORT uint64_t virtiofs_fuse_reply_max(const struct virtiofs_fuse_proto *proto,
                                                  const struct virtiofs_fuse_request *req);
@@ -356,8 +356,8 @@ VIRTIOFS_EXPORT uint32_t virtiofs_fuse_reply_room(const struct virtiofs_fuse_pro
  * @iov:    room for the reply; not changed
  * @count:  entries
  *
- * Every byte of the reply is written, padding as zero. The contents of READ, READDIR and READDIRPLUS are not touched: they have been put behind the header
- * before, `out->read.size` bytes.
+ * Every byte of the reply is written, padding as zero. The contents of READ, READDIR and READDIRPLUS are not touched:
+ * they have been put behind the header before, `out->read.size` bytes.
  *
  * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then nothing was written;
  * -EINVAL if @out is not sound (times, sizes, a mode without a type), then nothing was written.
@@ -375,10 +375,11 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_reply_encode(const struc
  * @buf:    private memory
  * @size:   of @buf in bytes; 40 + 128 + two names + extensions are always enough
  *
- * File contents, an xattr's value, and the entries of BATCH_FORGET and REMOVEMAPPING are not copied: the caller puts them
- * behind the bytes written here, as many as @in says.
+ * File contents, an xattr's value, and the entries of BATCH_FORGET and REMOVEMAPPING are not copied: the caller puts
+ * them behind the bytes written here, as many as @in says.
  *
- * Return: bytes written; -ENOSYS for an opcode that there isn't; -ENOSPC if @buf is too small; -EINVAL for arguments that can't be sent.
+ * Return: bytes written; -ENOSYS for an opcode that there isn't; -ENOSPC if @buf is too small; -EINVAL for arguments
+ * that can't be sent.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_request_encode(const struct virtiofs_fuse_proto *proto,
                                                                        const struct virtiofs_fuse_header *header,
@@ -389,15 +390,17 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_request_encode(const str
  * virtiofs_fuse_reply_decode - read a reply, as a driver does
  * @proto:  what INIT agreed on
  * @header: of the request
- * @out:    filled after a success, as far as the opcode has arguments; before GETXATTR and LISTXATTR `xattr.size_only` must be set
+ * @out:    filled after a success, as far as the opcode has arguments; before GETXATTR and LISTXATTR `xattr.size_only`
+ * must be set
  * @iov:    where the reply lies
  * @count:  entries
  * @used:   bytes that the device says it has written
  *
- * What is variable stays where it is: behind the header (READ, READDIR, READLINK, a value), or behind IOCTL's fixed part.
+ * What is variable stays where it is: behind the header (READ, READDIR, READLINK, a value), or behind IOCTL's fixed
+ * part.
  *
- * Return: 0; what the server says, -1 .. -511; -EPROTO if it is no reply to this request, or not a sound one: that number a server may say
- * too.
+ * Return: 0; what the server says, -1 .. -511; -EPROTO if it is no reply to this request, or not a sound one: that
+ * number a server may say too.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_reply_decode(const struct virtiofs_fuse_proto *proto,
                                                                  const struct virtiofs_fuse_header *header,
@@ -415,7 +418,8 @@ VIRTIOFS_EXPORT uint32_t virtiofs_fuse_dirent_size(const struct virtiofs_fuse_pr
  * @entry: the name
  * @plus:  for READDIRPLUS, all zero if nothing is known; NULL for READDIR
  *
- * Return: bytes of the record, a multiple of 8; 0 if it doesn't fit; -EINVAL for a name or an attribute that breaks the rules.
+ * Return: bytes of the record, a multiple of 8; 0 if it doesn't fit; -EINVAL for a name or an attribute that breaks the
+ * rules.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_dirent_encode(const struct virtiofs_fuse_proto *proto,
                                                                       const struct virtiofs_data *dir, size_t used,
@@ -465,15 +469,15 @@ enum virtiofs_fuse_notify_code {
 
 /** A notification. What a code doesn't have is 0. */
 struct virtiofs_fuse_notify {
-  uint32_t code;        /**< enum virtiofs_fuse_notify_code */
-  uint32_t flags;       /**< INVAL_ENTRY */
-  uint64_t kh;          /**< POLL */
-  uint64_t node;        /**< INVAL_INODE, STORE, RETRIEVE; the parent of INVAL_ENTRY and DELETE */
-  uint64_t child;       /**< DELETE */
-  uint64_t unique;      /**< RETRIEVE: the NOTIFY_REPLY will carry it */
-  int64_t offset;       /**< INVAL_INODE (negative: attributes only), STORE, RETRIEVE */
-  int64_t length;       /**< INVAL_INODE: bytes, 0: to the end */
-  uint32_t size;        /**< STORE, RETRIEVE: bytes; PRUNE: how many nodes */
+  uint32_t code;             /**< enum virtiofs_fuse_notify_code */
+  uint32_t flags;            /**< INVAL_ENTRY */
+  uint64_t kh;               /**< POLL */
+  uint64_t node;             /**< INVAL_INODE, STORE, RETRIEVE; the parent of INVAL_ENTRY and DELETE */
+  uint64_t child;            /**< DELETE */
+  uint64_t unique;           /**< RETRIEVE: the NOTIFY_REPLY will carry it */
+  int64_t offset;            /**< INVAL_INODE (negative: attributes only), STORE, RETRIEVE */
+  int64_t length;            /**< INVAL_INODE: bytes, 0: to the end */
+  uint32_t size;             /**< STORE, RETRIEVE: bytes; PRUNE: how many nodes */
   struct virtiofs_name name; /**< INVAL_ENTRY, DELETE */
 };
 
@@ -487,10 +491,11 @@ VIRTIOFS_EXPORT const char *virtiofs_fuse_notify_name(uint32_t code);
  * @iov:    room for it
  * @count:  entries
  *
- * The bytes of STORE and the nodeids of PRUNE (64 bits each, the driver's byte order) are the caller's to put behind; the length counts them.
+ * The bytes of STORE and the nodeids of PRUNE (64 bits each, the driver's byte order) are the caller's to put behind;
+ * the length counts them.
  *
- * Return: bytes written here; -EINVAL for an unknown code, one that is newer than the driver, or a name that is empty, too long, or has
- * a NUL or a '/' in it; -ENOSPC if it doesn't fit with what comes behind.
+ * Return: bytes written here; -EINVAL for an unknown code, one that is newer than the driver, or a name that is empty,
+ * too long, or has a NUL or a '/' in it; -ENOSPC if it doesn't fit with what comes behind.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_notify_encode(const struct virtiofs_fuse_proto *proto,
                                                                       const struct virtiofs_fuse_notify *notify,
@@ -505,7 +510,8 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_notify_encode(const stru
  * @count:   entries
  * @used:    bytes that the device says it has written
  *
- * Return: how many bytes of it have been read: STORE's data and PRUNE's nodeids lie behind them; -EPROTO if it isn't sound.
+ * Return: how many bytes of it have been read: STORE's data and PRUNE's nodeids lie behind them; -EPROTO if it isn't
+ * sound.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_notify_decode(const struct virtiofs_fuse_proto *proto,
                                                                       struct virtiofs_fuse_notify *notify,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * The guest's memory as the host sees it: where a guest-physical address, or an address of the front-end's, lies in this
- * process.
+ * The guest's memory as the host sees it: where a guest-physical address, or an address of the front-end's, lies in
+ * this process.
  *
  * A map never changes. When regions come or go a new one is made, and the old one lives as long as somebody holds
  * it: a request keeps the memory that it was parsed against.
@@ -38,8 +38,8 @@ struct virtiofs_memory;
  * virtiofs_memory_release_fn - a map with this region is gone
  * @owner: the region's
  *
- * Called once for each region of each map, by whoever drops the last reference; each region of a map that was made holds
- * one reference of its owner, so to speak. May call munmap(2).
+ * Called once for each region of each map, by whoever drops the last reference; each region of a map that was made
+ * holds one reference of its owner, so to speak. May call munmap(2).
  */
 typedef void virtiofs_memory_release_fn(void *owner);
 
@@ -50,13 +50,12 @@ typedef void virtiofs_memory_release_fn(void *owner);
  * @count:   0 .. VIRTIOFS_MEMORY_REGIONS_MAX
  * @release: may be NULL
  *
- * Return: 0; -EPROTO if a region is empty, wraps, or overlaps another by gpa or by uva; -E2BIG if there are too many; -ENOMEM.
- * After an error @release has not been called.
- * Threads: any.
+ * Return: 0; -EPROTO if a region is empty, wraps, or overlaps another by gpa or by uva; -E2BIG if there are too many;
+ * -ENOMEM. After an error @release has not been called. Threads: any.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_memory_new(struct virtiofs_memory **out,
-                                                          const struct virtiofs_memory_region *regions,
-                                                          uint32_t count, virtiofs_memory_release_fn *release);
+                                                          const struct virtiofs_memory_region *regions, uint32_t count,
+                                                          virtiofs_memory_release_fn *release);
 
 /** virtiofs_memory_ref - one more reference; @map may be NULL. Return: @map. Threads: any. */
 VIRTIOFS_EXPORT struct virtiofs_memory *virtiofs_memory_ref(struct virtiofs_memory *map);

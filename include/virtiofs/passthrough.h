@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * A backend that serves a directory of the host. In libvirtiofs-daemon; written against the other installed headers only.
+ * A backend that serves a directory of the host. In libvirtiofs-daemon; written against the other installed headers
+ * only.
  *
- * Nothing outside the directory can be reached: names are opened beneath the root by descriptors, symbolic links are the
- * guest's to follow, and device nodes, FIFOs and sockets are never opened on the host.
+ * Nothing outside the directory can be reached: names are opened beneath the root by descriptors, symbolic links are
+ * the guest's to follow, and device nodes, FIFOs and sockets are never opened on the host.
  */
 #ifndef VIRTIOFS_PASSTHROUGH_H
 #define VIRTIOFS_PASSTHROUGH_H
@@ -25,7 +26,7 @@ struct virtiofs_passthrough_config {
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
-  bool device_nodes;       /**< let the guest make device nodes; whoever can reach them on the host can open them there */
+  bool device_nodes; /**< let the guest make device nodes; whoever can reach them on the host can open them there */
 };
 
 /**
@@ -33,12 +34,13 @@ struct virtiofs_passthrough_config {
  * @out:    the backend; NULL after an error
  * @config: copied
  *
- * Return: 0; -EINVAL for a NULL or broken @config; -E2BIG if @config is of a newer library and uses it; -ENOTDIR; -ENOMEM; what open(2) says.
- * Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not fork between this call and the
- * last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold what it leaves after a reserve of 256.
+ * Return: 0; -EINVAL for a NULL or broken @config; -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
+ * -ENOMEM; what open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not
+ * fork between this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold
+ * what it leaves after a reserve of 256.
  *
- * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that calls
- * them loses its supplementary groups. Without these capabilities files belong to the process's user.
+ * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
+ * calls them loses its supplementary groups. Without these capabilities files belong to the process's user.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

@@ -59,8 +59,8 @@ VIRTIOFS_EXPORT void virtiofs_req_complete(struct virtiofs_req *req, int rc);
  * virtiofs_req_cancel_fn - the answer is not wanted any more
  *
  * Called at most once. The backend completes the request soon, with -EINTR or with a result. When it does not, a
- * request that holds no guest memory is answered EINTR in its place after the drain's deadline and the late completion is
- * ignored; a READ or WRITE is waited for, since it may still touch the guest's memory.
+ * request that holds no guest memory is answered EINTR in its place after the drain's deadline and the late completion
+ * is ignored; a READ or WRITE is waited for, since it may still touch the guest's memory.
  *
  * Threads: the thread that cancels; may run at the same time as virtiofs_req_complete() in another, but never after
  * that has returned. It may call virtiofs_req_complete() itself.

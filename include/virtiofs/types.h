@@ -3,7 +3,8 @@
  * What an operation is given and what it gives back.
  *
  * Each operation of backend.h has one `..._in` struct and, unless its reply is a bare header, one `..._out` struct.
- * All of them are in the byte order of the host and have been checked: a name is terminated, has no '/', is not empty, not
+ * All of them are in the byte order of the host and have been checked: a name is terminated, has no '/', is not empty,
+ * not
  * "." and not ".."; a node and a handle are values that the backend gave out itself and that this guest still holds.
  *
  * The first field of every `_in` struct is the node that the request is about.
@@ -159,9 +160,10 @@ struct virtiofs_init_in {
 };
 
 struct virtiofs_init_out {
-  uint64_t root;       /**< set to VIRTIOFS_ROOT_NODE before the call; the backend's value for the root, not 0 */
-  uint32_t time_gran;  /**< granularity of times in ns, 1 .. 1e9, before the call 1 */
-  uint32_t max_write;  /**< largest READ and WRITE in bytes, before the call the config's; may be made smaller, >= 4096 */
+  uint64_t root;      /**< set to VIRTIOFS_ROOT_NODE before the call; the backend's value for the root, not 0 */
+  uint32_t time_gran; /**< granularity of times in ns, 1 .. 1e9, before the call 1 */
+  uint32_t
+      max_write; /**< largest READ and WRITE in bytes, before the call the config's; may be made smaller, >= 4096 */
 };
 
 /* ---- extensions of requests that make something ---- */
@@ -195,7 +197,8 @@ struct virtiofs_extensions {
  * @all: a copy of the request's `extensions`; advanced
  * @ext: filled
  *
- * Return: true; false at the end. Kinds that this library doesn't know are passed over. Threads: one at a time for one @all.
+ * Return: true; false at the end. Kinds that this library doesn't know are passed over. Threads: one at a time for one
+ * @all.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_extensions_next(struct virtiofs_extensions *all,
                                                                 struct virtiofs_extension *ext);
@@ -227,24 +230,24 @@ struct virtiofs_readlink_out {
 struct virtiofs_symlink_in {
   uint64_t parent;
   struct virtiofs_name name;
-  struct virtiofs_name target; /**< any text, may hold '/'; 1 .. 4095 bytes */
+  struct virtiofs_name target;           /**< any text, may hold '/'; 1 .. 4095 bytes */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_mknod_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t mode;                   /**< type and permissions; the guest has applied @umask */
-  uint32_t umask;                  /**< the guest process's, 0 .. 0777 */
-  uint32_t rdev_major, rdev_minor; /**< of device nodes */
+  uint32_t mode;                         /**< type and permissions; the guest has applied @umask */
+  uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
+  uint32_t rdev_major, rdev_minor;       /**< of device nodes */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
 struct virtiofs_mkdir_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t mode;  /**< permissions, 0 .. 07777; the guest has applied @umask */
-  uint32_t umask; /**< the guest process's, 0 .. 0777 */
+  uint32_t mode;                         /**< permissions, 0 .. 07777; the guest has applied @umask */
+  uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
@@ -335,10 +338,10 @@ struct virtiofs_open_in {
 struct virtiofs_create_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t flags; /**< open(2) flags, O_CREAT among them */
-  uint32_t mode;  /**< type (regular) and permissions; the guest has applied @umask */
-  uint32_t umask; /**< the guest process's, 0 .. 0777 */
-  uint32_t open_flags; /**< as in virtiofs_open_in */
+  uint32_t flags;                        /**< open(2) flags, O_CREAT among them */
+  uint32_t mode;                         /**< type (regular) and permissions; the guest has applied @umask */
+  uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
+  uint32_t open_flags;                   /**< as in virtiofs_open_in */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 
@@ -383,7 +386,8 @@ struct virtiofs_write_out {
 #define VIRTIOFS_RELEASE_FLOCK_UNLOCK (1U << 1)
 
 struct virtiofs_release_in {
-  uint64_t node; /**< 0 if the guest has forgotten it, and when the library closes what a guest left open or still used */
+  uint64_t
+      node; /**< 0 if the guest has forgotten it, and when the library closes what a guest left open or still used */
   uint64_t handle;
   uint32_t flags; /**< open(2) flags; 0 when the library closes what a guest left open */
   uint32_t release_flags;
@@ -423,7 +427,7 @@ struct virtiofs_lseek_out {
 /* ---- copies ---- */
 
 struct virtiofs_copy_file_range_in {
-  uint64_t node;     /**< read from */
+  uint64_t node; /**< read from */
   uint64_t handle;
   uint64_t node_out; /**< written to */
   uint64_t handle_out;
@@ -446,9 +450,9 @@ struct virtiofs_copy_file_range_out {
 
 struct virtiofs_setxattr_in {
   uint64_t node;
-  struct virtiofs_name name; /**< may hold '/' */
-  uint32_t flags;            /**< setxattr(2)'s: XATTR_CREATE, XATTR_REPLACE */
-  uint32_t setxattr_flags;   /**< VIRTIOFS_SETXATTR_..., only if agreed on by INIT */
+  struct virtiofs_name name;  /**< may hold '/' */
+  uint32_t flags;             /**< setxattr(2)'s: XATTR_CREATE, XATTR_REPLACE */
+  uint32_t setxattr_flags;    /**< VIRTIOFS_SETXATTR_..., only if agreed on by INIT */
   struct virtiofs_data value; /**< at most 65,536 bytes */
 };
 
@@ -467,7 +471,8 @@ struct virtiofs_listxattr_in {
 
 /** Reply of GETXATTR and LISTXATTR. */
 struct virtiofs_xattr_out {
-  uint32_t size; /**< bytes of the value or of all names; -ERANGE if they are more than the request's size, unless that is 0 */
+  uint32_t size;  /**< bytes of the value or of all names; -ERANGE if they are more than the request's size, unless that
+                     is 0 */
   bool size_only; /**< the request's size is 0; set by the library before the call */
 };
 
@@ -567,7 +572,7 @@ struct virtiofs_tmpfile_in {
 struct virtiofs_statx {
   struct virtiofs_attr attr; /**< atime, ctime and mtime too; the type must be there */
   struct virtiofs_time btime;
-  uint32_t mask;                       /**< STATX_...: which fields are meant */
+  uint32_t mask;                        /**< STATX_...: which fields are meant */
   uint64_t attributes, attributes_mask; /**< STATX_ATTR_... */
   uint32_t dev_major, dev_minor;
 };
@@ -591,10 +596,10 @@ struct virtiofs_statx_out {
 
 struct virtiofs_setupmapping_in {
   uint64_t node;
-  uint64_t handle; /**< as the guest sent it: Linux sends UINT64_MAX, so files are mapped by node */
-  uint64_t offset; /**< in the file, bytes; with @len at most INT64_MAX */
-  uint64_t len;    /**< bytes, > 0 */
-  uint64_t flags;  /**< VIRTIOFS_MAP_... */
+  uint64_t handle;        /**< as the guest sent it: Linux sends UINT64_MAX, so files are mapped by node */
+  uint64_t offset;        /**< in the file, bytes; with @len at most INT64_MAX */
+  uint64_t len;           /**< bytes, > 0 */
+  uint64_t flags;         /**< VIRTIOFS_MAP_... */
   uint64_t window_offset; /**< in the window, bytes; with @len does not wrap */
 };
 

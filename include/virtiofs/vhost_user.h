@@ -140,9 +140,8 @@ VIRTIOFS_EXPORT const char *virtiofs_vhost_user_request_name(uint32_t request);
  * @header: as received from a front-end
  *
  * Return: 0; -EPROTO for a wrong version, a reply, an unknown flag, or more bytes than a message of that number has;
- * -ENOSYS for a number that this library does not serve, whose payload is at most sizeof(union virtiofs_vhost_user_payload)
- * and may be read and thrown away.
- * Threads: any.
+ * -ENOSYS for a number that this library does not serve, whose payload is at most sizeof(union
+ * virtiofs_vhost_user_payload) and may be read and thrown away. Threads: any.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_vhost_user_header_check(const struct virtiofs_vhost_user_header *header);
 

@@ -2,9 +2,9 @@
 /**
  * The device side of a split virtqueue.
  *
- * Pure: no system call, no allocation but in virtiofs_virtq_new(). Each field that the driver can write is loaded once, and
- * all rules that the driver has to follow are checked. A driver that breaks one breaks its ring: the fault is kept, and
- * the ring gives and takes nothing more.
+ * Pure: no system call, no allocation but in virtiofs_virtq_new(). Each field that the driver can write is loaded once,
+ * and all rules that the driver has to follow are checked. A driver that breaks one breaks its ring: the fault is kept,
+ * and the ring gives and takes nothing more.
  *
  * Threads: one virtqueue is used by one thread at a time.
  *
@@ -34,19 +34,19 @@ extern "C" {
 /** What a driver did wrong. */
 enum virtiofs_virtq_fault {
   VIRTIOFS_VIRTQ_OK = 0,
-  VIRTIOFS_VIRTQ_AVAIL_JUMP,      /**< more buffers made available than the ring has */
-  VIRTIOFS_VIRTQ_HEAD_RANGE,      /**< head index past the ring's end */
-  VIRTIOFS_VIRTQ_HEAD_TWICE,      /**< a head that the device still has */
-  VIRTIOFS_VIRTQ_NEXT_RANGE,      /**< next index past the table's end */
-  VIRTIOFS_VIRTQ_CHAIN_LONG,      /**< more descriptors than the ring has, or a loop */
-  VIRTIOFS_VIRTQ_ORDER,           /**< a readable descriptor after a writable one */
+  VIRTIOFS_VIRTQ_AVAIL_JUMP,       /**< more buffers made available than the ring has */
+  VIRTIOFS_VIRTQ_HEAD_RANGE,       /**< head index past the ring's end */
+  VIRTIOFS_VIRTQ_HEAD_TWICE,       /**< a head that the device still has */
+  VIRTIOFS_VIRTQ_NEXT_RANGE,       /**< next index past the table's end */
+  VIRTIOFS_VIRTQ_CHAIN_LONG,       /**< more descriptors than the ring has, or a loop */
+  VIRTIOFS_VIRTQ_ORDER,            /**< a readable descriptor after a writable one */
   VIRTIOFS_VIRTQ_INDIRECT_UNASKED, /**< an indirect table without the feature */
-  VIRTIOFS_VIRTQ_INDIRECT_NESTED, /**< an indirect table inside one */
-  VIRTIOFS_VIRTQ_INDIRECT_NEXT,   /**< indirect and next in one descriptor */
-  VIRTIOFS_VIRTQ_INDIRECT_SIZE,   /**< a table's length is 0, no multiple of 16 or too large */
-  VIRTIOFS_VIRTQ_ADDRESS,         /**< an address that is not guest memory */
-  VIRTIOFS_VIRTQ_TOTAL,           /**< more than 2^32 bytes in a chain */
-  VIRTIOFS_VIRTQ_SEGMENTS,        /**< too many pieces of memory in a chain */
+  VIRTIOFS_VIRTQ_INDIRECT_NESTED,  /**< an indirect table inside one */
+  VIRTIOFS_VIRTQ_INDIRECT_NEXT,    /**< indirect and next in one descriptor */
+  VIRTIOFS_VIRTQ_INDIRECT_SIZE,    /**< a table's length is 0, no multiple of 16 or too large */
+  VIRTIOFS_VIRTQ_ADDRESS,          /**< an address that is not guest memory */
+  VIRTIOFS_VIRTQ_TOTAL,            /**< more than 2^32 bytes in a chain */
+  VIRTIOFS_VIRTQ_SEGMENTS,         /**< too many pieces of memory in a chain */
 };
 
 /** virtiofs_virtq_fault_name - a fault in words, never NULL. Threads: any. */
@@ -95,14 +95,16 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_virtq_map(struct virtiofs_virtq *
  * virtiofs_virtq_start - begin at a position
  * @base: index of the next buffer to take, modulo 65536
  *
- * The used index is what stands in the mapped ring, and nothing is in flight. The next virtiofs_virtq_publish() notifies in any case.
+ * The used index is what stands in the mapped ring, and nothing is in flight. The next virtiofs_virtq_publish()
+ * notifies in any case.
  */
 VIRTIOFS_EXPORT void virtiofs_virtq_start(struct virtiofs_virtq *vq, uint16_t base);
 
 /** virtiofs_virtq_base - index of the next buffer to take, for virtiofs_virtq_start() elsewhere. */
 VIRTIOFS_EXPORT uint16_t virtiofs_virtq_base(const struct virtiofs_virtq *vq);
 
-/** virtiofs_virtq_pending - has the driver made a buffer available that was not taken? Also true if the ring would break. */
+/** virtiofs_virtq_pending - has the driver made a buffer available that was not taken? Also true if the ring would
+ * break. */
 VIRTIOFS_EXPORT bool virtiofs_virtq_pending(const struct virtiofs_virtq *vq);
 
 /**
@@ -111,8 +113,8 @@ VIRTIOFS_EXPORT bool virtiofs_virtq_pending(const struct virtiofs_virtq *vq);
  * @map:   memory that the addresses are in
  * @chain: @iov and @capacity are set by the caller, the rest is set here
  *
- * Return: 1 if one was taken; 0 if there is none; -EPROTO if the ring is or was broken: virtiofs_virtq_fault() says why.
- * A buffer that broke the ring is not taken, so that no head is lost: after VIRTIOFS_VIRTQ_ADDRESS the caller may
+ * Return: 1 if one was taken; 0 if there is none; -EPROTO if the ring is or was broken: virtiofs_virtq_fault() says
+ * why. A buffer that broke the ring is not taken, so that no head is lost: after VIRTIOFS_VIRTQ_ADDRESS the caller may
  * virtiofs_virtq_mend() the ring, if it has a newer map, and try again.
  * Lifetime: the pieces point into @map's memory.
  */

@@ -62,7 +62,8 @@ ptrdiff_t virtiofs_cursor_read_string(struct virtiofs_cursor *cur, char *dst, si
 
 /**
  * Makes an array of segments begin at the cursor and hold @len bytes, at most those left.
- * @iov must be the array that the cursor was made for; its entries are changed. Returns the number of entries from *@first on.
+ * @iov must be the array that the cursor was made for; its entries are changed. Returns the number of entries from
+ * *@first on.
  */
 uint32_t virtiofs_cursor_cut(const struct virtiofs_cursor *cur, struct iovec *iov, size_t len, struct iovec **first);
 

@@ -16,8 +16,9 @@ struct virtiofs_daemon_listener {
 };
 
 /**
- * Makes the socket, for the owner only; a socket that a dead server left is replaced, one in use is not. A lock on PATH.pid, which
- * holds the process id, keeps two servers apart. 0; -errno, after a line on stderr that begins with @program.
+ * Makes the socket, for the owner only; a socket that a dead server left is replaced, one in use is not. A lock on
+ * PATH.pid, which holds the process id, keeps two servers apart. 0; -errno, after a line on stderr that begins with
+ * @program.
  */
 int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path);
 

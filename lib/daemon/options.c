@@ -131,12 +131,13 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
-void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
-                                   const struct virtiofs_daemon_config *config, int argc, char **argv) {
+void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                                   int argc, char **argv) {
   struct argp_child children[2] = {{.argp = config->argp}};
   struct argp argp = {.options = argp_options,
                       .parser = parse_one,
-                      .doc = config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
+                      .doc =
+                          config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
                       .children = config->argp != NULL ? children : NULL};
   struct parse parse = {.options = options, .config = config};
   *options = (struct virtiofs_daemon_options){.fd = -1, .queues = 1, .log_level = VIRTIOFS_LOG_INFO};

@@ -17,8 +17,9 @@ struct virtiofs_daemon_options {
   bool print_capabilities;
 };
 
-/* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is wrong. */
-void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options,
-                                   const struct virtiofs_daemon_config *config, int argc, char **argv);
+/* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is
+ * wrong. */
+void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                                   int argc, char **argv);
 
 #endif

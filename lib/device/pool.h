@@ -12,7 +12,8 @@
 
 struct virtiofs_pool {
   pthread_mutex_t lock;
-  sem_t wanted; /* a post for each request, and one for each thread at the end; glibc's condition variables lose count under load */
+  sem_t wanted; /* a post for each request, and one for each thread at the end; glibc's condition variables lose count
+                   under load */
   struct virtiofs_slot *first, *last;
   bool started, stop;
   uint32_t count;

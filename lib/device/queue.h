@@ -2,8 +2,8 @@
 /**
  * One virtqueue of the device: a ring, the requests that are in flight on it, and the worker that alone touches both.
  *
- * The control thread starts and stops it and leaves notes for the worker in the inbox. Whoever completes a request leaves it on
- * the answered list; the worker publishes it.
+ * The control thread starts and stops it and leaves notes for the worker in the inbox. Whoever completes a request
+ * leaves it on the answered list; the worker publishes it.
  */
 #ifndef VIRTIOFS_LIB_DEVICE_QUEUE_H
 #define VIRTIOFS_LIB_DEVICE_QUEUE_H
@@ -29,7 +29,7 @@ struct virtiofs_queue_setup {
   uint32_t num;
   uint16_t base;
   uint64_t features;
-  uint64_t desc, avail, used; /* the front-end's addresses */
+  uint64_t desc, avail, used;   /* the front-end's addresses */
   int kick_fd, call_fd, err_fd; /* borrowed; -1: none */
   struct virtiofs_memory *map;  /* borrowed */
 };
@@ -85,8 +85,8 @@ void virtiofs_queue_fini(struct virtiofs_queue *queue);
 int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_queue_setup *setup);
 
 /**
- * Stops the worker when nothing is in flight. What is pending is cancelled first, and after the deadline abandoned. Gives the
- * index of the next buffer. The control thread.
+ * Stops the worker when nothing is in flight. What is pending is cancelled first, and after the deadline abandoned.
+ * Gives the index of the next buffer. The control thread.
  */
 uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue);
 

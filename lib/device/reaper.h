@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** A thread that tells the backend what the guest has given back: that may close files, which no queue should wait for. */
+/** A thread that tells the backend what the guest has given back: that may close files, which no queue should wait for.
+ */
 #ifndef VIRTIOFS_LIB_DEVICE_REAPER_H
 #define VIRTIOFS_LIB_DEVICE_REAPER_H
 

@@ -24,8 +24,9 @@ struct virtiofs_slot {
   struct virtiofs_queue *queue;
   struct virtiofs_slots *slots;
   struct virtiofs_hold *hold;
-  struct virtiofs_slot *next;   /* on the list of the answered */
-  struct virtiofs_slot *behind; /* waits for the pool behind this one; a request may be given up and answered meanwhile */
+  struct virtiofs_slot *next; /* on the list of the answered */
+  struct virtiofs_slot
+      *behind; /* waits for the pool behind this one; a request may be given up and answered meanwhile */
   size_t used;
   uint16_t head;
   bool abandoned; /* answered in the backend's place: the storage is not free yet */

@@ -132,7 +132,8 @@ static bool take(struct virtiofs_queue *queue) {
 
 /* Sleeps until there is something to do; @kicks: also when the driver says so. */
 static void sleep_on(struct virtiofs_queue *queue, bool kicks) {
-  struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN}, {.fd = kicks ? queue->kick_fd : -1, .events = POLLIN}};
+  struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN},
+                          {.fd = kicks ? queue->kick_fd : -1, .events = POLLIN}};
   struct timespec often = {.tv_nsec = POLL_NS};
   atomic_store(&queue->sleeping, true);
   bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);

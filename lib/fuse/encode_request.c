@@ -180,8 +180,7 @@ static void put_xattr(const union virtiofs_fuse_in *in, union virtiofs_wire_in *
   }
 }
 
-static void put_io(const union virtiofs_fuse_in *in, union virtiofs_wire_in *wire, uint32_t opcode,
-                   struct tail *tail) {
+static void put_io(const union virtiofs_fuse_in *in, union virtiofs_wire_in *wire, uint32_t opcode, struct tail *tail) {
   switch (opcode) {
   case VIRTIOFS_FUSE_READ:
     wire->read.fh = in->read.handle;
@@ -340,7 +339,8 @@ static bool put_extensions(const struct virtiofs_fuse_proto *proto, unsigned cha
   if (extensions == NULL || extensions->size == 0)
     return true;
   memcpy(at, extensions->bytes, extensions->size);
-  return virtiofs_fuse_check_extensions(at, extensions->size, proto->swapped ? VIRTIOFS_FUSE_FROM_HOST : VIRTIOFS_FUSE_HOST);
+  return virtiofs_fuse_check_extensions(at, extensions->size,
+                                        proto->swapped ? VIRTIOFS_FUSE_FROM_HOST : VIRTIOFS_FUSE_HOST);
 }
 
 static size_t name_bytes(const struct virtiofs_name *name) {

@@ -65,7 +65,8 @@ static void swap_words(unsigned char *at, size_t size, bool now) {
     virtiofs_wire_swap(at, size, "4");
 }
 
-/* The words of a body in another byte order are swapped to the host's before they are looked at, or from it afterwards. */
+/* The words of a body in another byte order are swapped to the host's before they are looked at, or from it afterwards.
+ */
 static bool check_groups(unsigned char *at, uint32_t size, enum virtiofs_fuse_order order) {
   struct virtiofs_extension ext;
   struct reader body = {.at = at, .left = size};

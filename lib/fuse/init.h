@@ -7,16 +7,16 @@
 
 /* What the server would like. */
 struct virtiofs_fuse_init_wants {
-  uint64_t flags;     /* VIRTIOFS_FUSE_... that it can serve */
-  uint32_t max_write; /* bytes, >= 4096 */
-  uint32_t time_gran; /* ns */
+  uint64_t flags;         /* VIRTIOFS_FUSE_... that it can serve */
+  uint32_t max_write;     /* bytes, >= 4096 */
+  uint32_t time_gran;     /* ns */
   uint16_t map_alignment; /* log2 of bytes; with VIRTIOFS_FUSE_MAP_ALIGNMENT */
-  bool swapped;       /* the driver has the other byte order */
+  bool swapped;           /* the driver has the other byte order */
 };
 
 /**
- * Makes the reply. 0, and @proto is what is spoken from now on, or nothing is agreed on yet if the driver has to send INIT again with our
- * major number; -EPROTO for a driver that is too old.
+ * Makes the reply. 0, and @proto is what is spoken from now on, or nothing is agreed on yet if the driver has to send
+ * INIT again with our major number; -EPROTO for a driver that is too old.
  */
 int virtiofs_fuse_init_negotiate(const struct virtiofs_fuse_init_in *in, const struct virtiofs_fuse_init_wants *wants,
                                  struct virtiofs_fuse_init_out *out, struct virtiofs_fuse_proto *proto);

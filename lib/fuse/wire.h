@@ -299,7 +299,8 @@ struct virtiofs_wire_ext_header {
   uint32_t size, type;
 };
 
-/* In a security extension @type is the number of contexts; each of them begins with this, then name and NUL, then value. */
+/* In a security extension @type is the number of contexts; each of them begins with this, then name and NUL, then
+ * value. */
 struct virtiofs_wire_secctx {
   uint32_t size, padding;
 };

@@ -2,8 +2,9 @@
 /**
  * Who uses a slot right now, without a counter that all queues would write to.
  *
- * Each lane (a queue's worker, a thread of the pool) says in a line of its own which slots it uses. Who wants to take a slot away first makes it
- * unfindable and then looks at all lanes. A use that outlasts the lane's call becomes a pin, counted in the slot.
+ * Each lane (a queue's worker, a thread of the pool) says in a line of its own which slots it uses. Who wants to take a
+ * slot away first makes it unfindable and then looks at all lanes. A use that outlasts the lane's call becomes a pin,
+ * counted in the slot.
  */
 #ifndef VIRTIOFS_LIB_NODES_HAZARD_H
 #define VIRTIOFS_LIB_NODES_HAZARD_H

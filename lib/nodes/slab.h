@@ -18,8 +18,8 @@ struct virtiofs_idslot *virtiofs_slab_take(struct virtiofs_idtable *table, struc
 void virtiofs_slab_give(struct virtiofs_idshard *shard, struct virtiofs_idslot *slot);
 
 /**
- * Finds free slots for a shard: a new chunk, or a slot that another shard has no use for now. 0; -ENFILE or -ENOMEM if there is none
- * anywhere. No lock is held.
+ * Finds free slots for a shard: a new chunk, or a slot that another shard has no use for now. 0; -ENFILE or -ENOMEM if
+ * there is none anywhere. No lock is held.
  */
 int virtiofs_slab_grow(struct virtiofs_idtable *table, uint32_t shard);
 

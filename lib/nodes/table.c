@@ -176,8 +176,7 @@ static void retire(struct virtiofs_idtable *table, struct virtiofs_idslot *slot)
 }
 
 /* Finds a live slot and its shard, and locks that. */
-static struct virtiofs_idslot *lock_live(struct virtiofs_idtable *table, uint64_t id,
-                                         struct virtiofs_idshard **shard) {
+static struct virtiofs_idslot *lock_live(struct virtiofs_idtable *table, uint64_t id, struct virtiofs_idshard **shard) {
   struct virtiofs_idslot *slot = virtiofs_slab_at(table, (uint32_t)id);
   if (slot == NULL || id == 0)
     return NULL;
@@ -244,8 +243,8 @@ bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32
 }
 
 /**
- * One look at all that is retired, one slot after the other, so that a collector that gets no time keeps no more than one from others. True
- * if something came free after it was looked at.
+ * One look at all that is retired, one slot after the other, so that a collector that gets no time keeps no more than
+ * one from others. True if something came free after it was looked at.
  */
 static bool collect_once(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
   struct virtiofs_idslot *slot;

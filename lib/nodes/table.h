@@ -2,12 +2,12 @@
 /**
  * Ids that a guest knows nodes or open files by, and the backend's values behind them.
  *
- * An id is a slot's index with the slot's generation above it, so that an id that was taken away never means anything again. A
- * guest may send any number: finding is bounds, one load and a compare, and takes no lock. Changes take the lock of one
- * shard for a few instructions.
+ * An id is a slot's index with the slot's generation above it, so that an id that was taken away never means anything
+ * again. A guest may send any number: finding is bounds, one load and a compare, and takes no lock. Changes take the
+ * lock of one shard for a few instructions.
  *
- * Life of a slot: free; live (findable); retired (not findable, perhaps still used); free again, after its last user has left
- * and the backend was told.
+ * Life of a slot: free; live (findable); retired (not findable, perhaps still used); free again, after its last user
+ * has left and the backend was told.
  */
 #ifndef VIRTIOFS_LIB_NODES_TABLE_H
 #define VIRTIOFS_LIB_NODES_TABLE_H
@@ -34,8 +34,8 @@ struct virtiofs_idslot {
   _Atomic uint32_t pins;
   uint32_t generation;
   uint32_t index;
-  uint32_t next; /* index of the next in the same bucket, free list or retired list; 0: none */
-  uint32_t kind; /* handles: what sort of open file */
+  uint32_t next;          /* index of the next in the same bucket, free list or retired list; 0: none */
+  uint32_t kind;          /* handles: what sort of open file */
   _Atomic uint32_t shard; /* that it belongs to; changes only while it is free */
 };
 
@@ -95,8 +95,8 @@ struct virtiofs_idslot *virtiofs_idtable_get(struct virtiofs_idtable *table, uin
                                              struct virtiofs_hazard_lane *lane, uint32_t index);
 
 /**
- * The lane uses no slot any more. True if one of them has been taken away meanwhile: then virtiofs_idtable_collect() may
- * find it unused now. The lane's thread.
+ * The lane uses no slot any more. True if one of them has been taken away meanwhile: then virtiofs_idtable_collect()
+ * may find it unused now. The lane's thread.
  */
 static inline bool virtiofs_hazard_clear(struct virtiofs_hazard_lane *lane) {
   bool gone = false;
@@ -133,8 +133,8 @@ static inline bool virtiofs_idtable_full(const struct virtiofs_idtable *table) {
 bool virtiofs_idtable_forget(struct virtiofs_idtable *table, uint64_t id, uint64_t lookups);
 
 /**
- * Handles: takes an id away. If nobody uses the slot, @gone is called for it at once and the slot is free; else it is retired.
- * False if there is no such id with this @kind and @owner. Any thread.
+ * Handles: takes an id away. If nobody uses the slot, @gone is called for it at once and the slot is free; else it is
+ * retired. False if there is no such id with this @kind and @owner. Any thread.
  */
 bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32_t kind, uint64_t owner,
                              virtiofs_idtable_gone_fn *gone, void *ctx);
@@ -148,8 +148,8 @@ static inline bool virtiofs_idtable_has_retired(const struct virtiofs_idtable *t
 void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx);
 
 /**
- * Takes everything away, the root last and without telling. What is still pinned is retired. What others add meanwhile may stay: they have to
- * take it away themselves.
+ * Takes everything away, the root last and without telling. What is still pinned is retired. What others add meanwhile
+ * may stay: they have to take it away themselves.
  */
 void virtiofs_idtable_clear(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx);
 

@@ -90,20 +90,20 @@ static int call_interrupt(struct virtiofs_req *req) {
 }
 
 enum {
-  NEW_NODE = 1,    /* a success needs a node that is not known yet */
-  NEW_HANDLE = 2,  /* a success needs a handle */
+  NEW_NODE = 1,     /* a success needs a node that is not known yet */
+  NEW_HANDLE = 2,   /* a success needs a handle */
   MAYBE_HANDLE = 4, /* has_handle says whether there is one */
-  ANY_HANDLE = 32, /* a file's or a directory's */
-  NO_NODE = 8,     /* the request is about no node, or looks after it itself */
-  MAYBE_NODE = 16, /* the guest may have forgotten it: then it is 0 */
+  ANY_HANDLE = 32,  /* a file's or a directory's */
+  NO_NODE = 8,      /* the request is about no node, or looks after it itself */
+  MAYBE_NODE = 16,  /* the guest may have forgotten it: then it is 0 */
 };
 
 struct operation {
   int (*call)(struct virtiofs_req *req);
-  uint8_t other;  /* offset of a second nodeid in the arguments; 0: none */
-  uint8_t handle; /* offset of a handle; 0: none */
+  uint8_t other;        /* offset of a second nodeid in the arguments; 0: none */
+  uint8_t handle;       /* offset of a handle; 0: none */
   uint8_t other_handle; /* offset of a second one, of @other; 0: none */
-  uint8_t kind;   /* of the handle */
+  uint8_t kind;         /* of the handle */
   uint8_t flags;
 };
 
@@ -154,10 +154,14 @@ static const struct operation operations[VIRTIOFS_FUSE_COPY_FILE_RANGE_64 + 1] =
     [VIRTIOFS_FUSE_BMAP] = {.call = call_bmap},
     [VIRTIOFS_FUSE_IOCTL] = {.call = call_ioctl, FILE_OF(ioctl), .flags = ANY_HANDLE},
     [VIRTIOFS_FUSE_POLL] = {.call = call_poll, FILE_OF(poll)},
-    [VIRTIOFS_FUSE_COPY_FILE_RANGE] = {.call = call_copy_file_range, FILE_OF(copy_file_range), OTHER(copy_file_range, node_out),
+    [VIRTIOFS_FUSE_COPY_FILE_RANGE] = {.call = call_copy_file_range,
+                                       FILE_OF(copy_file_range),
+                                       OTHER(copy_file_range, node_out),
                                        OTHER_FILE(copy_file_range, handle_out)},
-    [VIRTIOFS_FUSE_COPY_FILE_RANGE_64] = {.call = call_copy_file_range, FILE_OF(copy_file_range),
-                                          OTHER(copy_file_range, node_out), OTHER_FILE(copy_file_range, handle_out)},
+    [VIRTIOFS_FUSE_COPY_FILE_RANGE_64] = {.call = call_copy_file_range,
+                                          FILE_OF(copy_file_range),
+                                          OTHER(copy_file_range, node_out),
+                                          OTHER_FILE(copy_file_range, handle_out)},
     [VIRTIOFS_FUSE_SYNCFS] = {.call = call_syncfs},
     [VIRTIOFS_FUSE_TMPFILE] = {.call = call_tmpfile, .flags = NEW_NODE | NEW_HANDLE},
     [VIRTIOFS_FUSE_STATX] = {.call = call_statx, FILE_OF(statx), .flags = MAYBE_HANDLE | ANY_HANDLE},
@@ -170,8 +174,7 @@ static uint64_t *field(struct virtiofs_req *req, uint8_t offset) {
 
 static int find_node(struct virtiofs_req *req, uint64_t *id, uint32_t index) {
   struct virtiofs_session *session = req->session;
-  struct virtiofs_idslot *slot =
-      virtiofs_idtable_get(&session->nodes, *id, &session->hazards.lanes[req->lane], index);
+  struct virtiofs_idslot *slot = virtiofs_idtable_get(&session->nodes, *id, &session->hazards.lanes[req->lane], index);
   if (slot == NULL)
     return -ESTALE;
   req->slots[index] = slot;

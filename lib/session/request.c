@@ -27,8 +27,9 @@ static void say_refused(struct virtiofs_req *req, int rc) {
   uint64_t count;
   struct virtiofs_session *session = req->session;
   if (virtiofs_log_limit_pass(&session->refused, &count))
-    virtiofs_log_write(&session->log, VIRTIOFS_LOG_WARN, TAG, "lane %u: malformed request refused: %s (error %d, %llu so far)",
-                       req->lane, virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_WARN, TAG,
+                       "lane %u: malformed request refused: %s (error %d, %llu so far)", req->lane,
+                       virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
 }
 
 static void say_unsound(struct virtiofs_req *req, int rc) {
@@ -40,7 +41,8 @@ static void say_unsound(struct virtiofs_req *req, int rc) {
                        virtiofs_fuse_opcode_name(req->fuse.header.opcode), -rc, (unsigned long long)count);
 }
 
-/* Names that are in the listing have given their nodes: the guest has to get them, and hears of the error when it asks on. */
+/* Names that are in the listing have given their nodes: the guest has to get them, and hears of the error when it asks
+ * on. */
 static bool has_listed(const struct virtiofs_req *req) {
   uint32_t opcode = req->fuse.header.opcode;
   return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.used != 0;

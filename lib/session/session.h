@@ -2,11 +2,11 @@
 /**
  * The session: a sink of messages. Decodes requests, checks them, calls the backend, encodes the replies.
  *
- * It has no thread and no descriptor. Requests come in on lanes: a lane is used by one thread at a time, and each queue has one. Answers
- * may come from any thread.
+ * It has no thread and no descriptor. Requests come in on lanes: a lane is used by one thread at a time, and each queue
+ * has one. Answers may come from any thread.
  *
- * INIT and DESTROY are parked until all older requests are answered; whoever answers the last one runs them. Requests that come
- * meanwhile are refused.
+ * INIT and DESTROY are parked until all older requests are answered; whoever answers the last one runs them. Requests
+ * that come meanwhile are refused.
  */
 #ifndef VIRTIOFS_LIB_SESSION_SESSION_H
 #define VIRTIOFS_LIB_SESSION_SESSION_H
@@ -48,7 +48,8 @@ enum virtiofs_submit {
 };
 
 /**
- * Hands in a request. @req is storage of sizeof(struct virtiofs_req) (session/req.h), which is the session's until @msg is completed.
+ * Hands in a request. @req is storage of sizeof(struct virtiofs_req) (session/req.h), which is the session's until @msg
+ * is completed.
  * @may_defer: is there somebody else who could run a blocking operation? The lane's thread.
  */
 enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, uint32_t lane, struct virtiofs_req *req,
@@ -61,9 +62,9 @@ void virtiofs_session_run(struct virtiofs_req *req);
 void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t lane);
 
 /**
- * Answers EINTR in place of those that are still pending and hold no guest memory, and to an INIT or DESTROY of this lane that waits for
- * requests of others. To be called again if the lane isn't empty then: an operation may become pending only later, or be told just now
- * that it is cancelled. Any thread but an operation's.
+ * Answers EINTR in place of those that are still pending and hold no guest memory, and to an INIT or DESTROY of this
+ * lane that waits for requests of others. To be called again if the lane isn't empty then: an operation may become
+ * pending only later, or be told just now that it is cancelled. Any thread but an operation's.
  */
 void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t lane);
 

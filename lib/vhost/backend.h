@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * The back-end's end of vhost-user: takes messages, keeps what the front-end has said, and tells the device what changes.
+ * The back-end's end of vhost-user: takes messages, keeps what the front-end has said, and tells the device what
+ * changes.
  *
  * Knows rings only as numbers and descriptors; what a ring is, is the device's business. All calls are made by
  * one thread, the device's control thread.
@@ -21,17 +22,18 @@ struct virtiofs_vhost_vring {
   bool have_addr; /**< the addresses are known */
   bool started;   /**< SET_VRING_KICK came and GET_VRING_BASE has not since */
   bool enabled;
-  bool running;               /**< the device was told ring_start and not ring_stop since */
-  uint64_t desc, avail, used; /**< the front-end's addresses */
+  bool running;                 /**< the device was told ring_start and not ring_stop since */
+  uint64_t desc, avail, used;   /**< the front-end's addresses */
   int kick_fd, call_fd, err_fd; /**< the vring's own; -1: none */
 };
 
 /**
- * What the device does when something changes. Each returns 0 or -errno, which is the front-end's answer where it asked for one, and
- * ends the connection where it did not. None may be NULL.
+ * What the device does when something changes. Each returns 0 or -errno, which is the front-end's answer where it asked
+ * for one, and ends the connection where it did not. None may be NULL.
  */
 struct virtiofs_vhost_events {
-  /** Virtio feature bits that the guest's driver has accepted, without those of vhost-user's own. May come while rings run. */
+  /** Virtio feature bits that the guest's driver has accepted, without those of vhost-user's own. May come while rings
+   * run. */
   int (*features)(void *ctx, uint64_t acked);
 
   /**
@@ -41,10 +43,10 @@ struct virtiofs_vhost_events {
   int (*memory)(void *ctx, struct virtiofs_memory *map);
 
   /**
-   * A ring is to run: it is started, enabled and told all it needs. @vring stays as it is until ring_stop or the next event about
-   * this ring. The device duplicates descriptors that it wants to keep longer. An error leaves the ring stopped.
-   * -EPROTO: the guest has set the ring up wrongly. That is the guest's affair: it is logged, the front-end is not told,
-   * and the ring is tried again when the next thing about it or the memory changes.
+   * A ring is to run: it is started, enabled and told all it needs. @vring stays as it is until ring_stop or the next
+   * event about this ring. The device duplicates descriptors that it wants to keep longer. An error leaves the ring
+   * stopped. -EPROTO: the guest has set the ring up wrongly. That is the guest's affair: it is logged, the front-end is
+   * not told, and the ring is tried again when the next thing about it or the memory changes.
    */
   int (*ring_start)(void *ctx, uint32_t index, const struct virtiofs_vhost_vring *vring);
 
@@ -85,7 +87,8 @@ int virtiofs_vhost_backend_new(struct virtiofs_vhost_backend **out,
  */
 int virtiofs_vhost_backend_process(struct virtiofs_vhost_backend *backend) VIRTIOFS_MUST_USE;
 
-/** Stops the rings that run (by ring_stop), drops the memory, closes every descriptor and the transport. NULL is fine. */
+/** Stops the rings that run (by ring_stop), drops the memory, closes every descriptor and the transport. NULL is fine.
+ */
 void virtiofs_vhost_backend_free(struct virtiofs_vhost_backend *backend);
 
 #endif

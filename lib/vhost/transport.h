@@ -12,10 +12,11 @@ struct virtiofs_vhost_transport {
 
 struct virtiofs_vhost_transport_ops {
   /**
-   * Read one whole message, with virtiofs_vhost_user_header_check() between header and payload. Descriptors in @msg belong to
-   * the caller, close-on-exec; after an error none is left open. -ECONNRESET: the other end has closed the connection
-   * between two messages. -EPROTO: it closed amid one, or broke a rule. -ETIMEDOUT: it stopped
-   * amid one, or nothing came: call this when there is something to read. A message that this library does not serve comes back as 0 too.
+   * Read one whole message, with virtiofs_vhost_user_header_check() between header and payload. Descriptors in @msg
+   * belong to the caller, close-on-exec; after an error none is left open. -ECONNRESET: the other end has closed the
+   * connection between two messages. -EPROTO: it closed amid one, or broke a rule. -ETIMEDOUT: it stopped amid one, or
+   * nothing came: call this when there is something to read. A message that this library does not serve comes back as 0
+   * too.
    */
   int (*receive)(struct virtiofs_vhost_transport *transport, struct virtiofs_vhost_user_message *msg);
 

@@ -44,10 +44,10 @@ static void directory_is_checked(void **state) {
 
 /* Those that it leaves to the guest, or that a host directory has no use for. */
 static bool left_out(size_t at) {
-  static const size_t offsets[] = {AT(destroy),    AT(setxattr), AT(getxattr), AT(listxattr), AT(removexattr),
-                                   AT(access),     AT(getlk),    AT(setlk),    AT(setlkw),    AT(bmap),
-                                   AT(ioctl),      AT(poll),     AT(syncfs),   AT(tmpfile),   AT(statx),
-                                   AT(copy_file_range)};
+  static const size_t offsets[] = {AT(destroy),     AT(setxattr), AT(getxattr), AT(listxattr),
+                                   AT(removexattr), AT(access),   AT(getlk),    AT(setlk),
+                                   AT(setlkw),      AT(bmap),     AT(ioctl),    AT(poll),
+                                   AT(syncfs),      AT(tmpfile),  AT(statx),    AT(copy_file_range)};
   for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++)
     if (offsets[i] == at)
       return true;
@@ -154,8 +154,12 @@ static void budget_ends_cleanly(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(config_is_checked),   share_test(directory_is_checked),           share_test(it_has_the_operations_of_a_file_system),
-      share_test(root_is_permanent),   share_test(open_what_guest_left_is_closed), share_test(inodes_come_and_go),
+      share_test(config_is_checked),
+      share_test(directory_is_checked),
+      share_test(it_has_the_operations_of_a_file_system),
+      share_test(root_is_permanent),
+      share_test(open_what_guest_left_is_closed),
+      share_test(inodes_come_and_go),
       share_test(budget_ends_cleanly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every message there and back: written, read, and written again it has to be the same bytes. For every minor, both byte orders,
- * random fields, and segments cut anywhere. What a field means is for test_decode.c and test_encode.c to say. */
+/* Every message there and back: written, read, and written again it has to be the same bytes. For every minor, both
+ * byte orders, random fields, and segments cut anywhere. What a field means is for test_decode.c and test_encode.c to
+ * say. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
 #include <virtiofs/fuse.h>
 
 #include "fuse/table.h"
@@ -93,8 +93,10 @@ static void make_names_sound(union virtiofs_fuse_in *in, uint32_t opcode, const 
     in->lookup.name = name_of(name_a, VIRTIOFS_FUSE_NAME_MAX);
     break;
   case VIRTIOFS_FUSE_SYMLINK:
-    in->symlink = (struct virtiofs_symlink_in){
-        .parent = node, .name = name_of(name_a, 300), .target = name_of(name_b, VIRTIOFS_TARGET_MAX), .extensions = ext};
+    in->symlink = (struct virtiofs_symlink_in){.parent = node,
+                                               .name = name_of(name_a, 300),
+                                               .target = name_of(name_b, VIRTIOFS_TARGET_MAX),
+                                               .extensions = ext};
     break;
   case VIRTIOFS_FUSE_MKNOD:
     in->mknod = (struct virtiofs_mknod_in){.parent = node,
@@ -141,7 +143,7 @@ static void make_names_sound(union virtiofs_fuse_in *in, uint32_t opcode, const 
 }
 
 static void make_made_sound(union virtiofs_fuse_in *in, uint32_t opcode, const struct virtiofs_extensions *extended,
-                             const struct virtiofs_fuse_proto *proto) {
+                            const struct virtiofs_fuse_proto *proto) {
   (void)proto;
   uint64_t node = in->nodeid;
   struct virtiofs_extensions ext = *extended;
@@ -435,8 +437,8 @@ static void make_file_reply_sound(union virtiofs_fuse_out *out, uint32_t opcode,
     out->copy_file_range.size >>= 1;
     break;
   case VIRTIOFS_FUSE_GETLK:
-    out->getlk.lock =
-        (struct virtiofs_lock){.start = any() >> 2, .end = INT64_MAX, .type = (uint32_t)below(3), .pid = (uint32_t)any()};
+    out->getlk.lock = (struct virtiofs_lock){
+        .start = any() >> 2, .end = INT64_MAX, .type = (uint32_t)below(3), .pid = (uint32_t)any()};
     break;
   case VIRTIOFS_FUSE_STATFS:
     out->statfs.frsize |= 1; /* 0 means the same as bsize */

@@ -57,7 +57,9 @@ static uint64_t add(uint64_t value, uint32_t kind, uint64_t owner) {
   return id;
 }
 
-static void collect(void) { virtiofs_idtable_collect(&table, gone, &gone_count); }
+static void collect(void) {
+  virtiofs_idtable_collect(&table, gone, &gone_count);
+}
 
 static bool take_away(uint64_t id, uint32_t kind, uint64_t owner) {
   return virtiofs_idtable_remove(&table, id, kind, owner, gone, &gone_count);
@@ -366,7 +368,8 @@ static void what_is_pinned_survives_the_clearing(void **state) {
   assert_int_equal(last_gone.value, 100);
 }
 
-/* Values that crowd into one shard after the other must not use up what the others need, also not in the next session. */
+/* Values that crowd into one shard after the other must not use up what the others need, also not in the next session.
+ */
 static void the_whole_budget_can_be_used_by_any_shard(void **state) {
   (void)state;
   static uint64_t ids[BUDGET];

@@ -126,14 +126,15 @@ int probe_times(int argc, char **argv) {
     return probe_error("stat");
   if (st.st_atim.tv_sec != 1000000000 || st.st_atim.tv_nsec != 123456789 || st.st_mtim.tv_sec != 1200000000 ||
       st.st_mtim.tv_nsec != 1)
-    return probe_failed("1000000000.123456789 and 1200000000.000000001", "%ld.%09ld and %ld.%09ld", (long)st.st_atim.tv_sec,
-                        st.st_atim.tv_nsec, (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    return probe_failed("1000000000.123456789 and 1200000000.000000001", "%ld.%09ld and %ld.%09ld",
+                        (long)st.st_atim.tv_sec, st.st_atim.tv_nsec, (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   return PROBE_OK;
 }
 
 static int expect_errno(const char *what, int rc, int want) {
   if (rc != -1 || errno != want) {
-    printf("expected %s to give %s, got %s\n", what, strerrorname_np(want), rc != -1 ? "success" : strerrorname_np(errno));
+    printf("expected %s to give %s, got %s\n", what, strerrorname_np(want),
+           rc != -1 ? "success" : strerrorname_np(errno));
     return 0;
   }
   return 1;
@@ -154,7 +155,8 @@ int probe_errors(int argc, char **argv) {
   longest[255] = '\0';
   if (close(open(longest, O_WRONLY | O_CREAT | O_EXCL, 0644)) < 0 || unlink(longest) < 0)
     return probe_error("a name of 255 bytes");
-  if (mkdir("d", 0755) < 0 || mkdir("e", 0755) < 0 || close(open("d/f", O_WRONLY | O_CREAT, 0644)) < 0 || symlink("loop", "loop") < 0)
+  if (mkdir("d", 0755) < 0 || mkdir("e", 0755) < 0 || close(open("d/f", O_WRONLY | O_CREAT, 0644)) < 0 ||
+      symlink("loop", "loop") < 0)
     return probe_error("mkdir, open and symlink");
   if (!expect_errno("mkdir over a directory", mkdir("d", 0755), EEXIST) ||
       !expect_errno("O_EXCL over a file", open("d/f", O_WRONLY | O_CREAT | O_EXCL, 0644), EEXIST) ||

@@ -12,27 +12,27 @@ static const struct {
   int (*run)(int argc, char **argv);
   int args;
 } probes[] = {
-  {"mmap-read", probe_mmap_read, 2},
-  {"mmap-write", probe_mmap_write, 1},
-  {"append", probe_append, 1},
-  {"unlinked", probe_unlinked, 1},
-  {"truncate-open", probe_truncate_open, 1},
-  {"positions", probe_positions, 1},
-  {"fallocate", probe_fallocate, 1},
-  {"punch-hole", probe_punch_hole, 1},
-  {"seek-holes", probe_seek_holes, 1},
-  {"rename-noreplace", probe_rename_noreplace, 2},
-  {"rename-exchange", probe_rename_exchange, 2},
-  {"readdir-seek", probe_readdir_seek, 2},
-  {"readdir-remove", probe_readdir_remove, 2},
-  {"times", probe_times, 1},
-  {"fsync", probe_fsync, 1},
-  {"open-many", probe_open_many, 1},
-  {"direct", probe_direct, 1},
-  {"parallel", probe_parallel, 1},
-  {"locks", probe_locks, 1},
-  {"socket", probe_socket, 1},
-  {"errors", probe_errors, 1},
+    {"mmap-read", probe_mmap_read, 2},
+    {"mmap-write", probe_mmap_write, 1},
+    {"append", probe_append, 1},
+    {"unlinked", probe_unlinked, 1},
+    {"truncate-open", probe_truncate_open, 1},
+    {"positions", probe_positions, 1},
+    {"fallocate", probe_fallocate, 1},
+    {"punch-hole", probe_punch_hole, 1},
+    {"seek-holes", probe_seek_holes, 1},
+    {"rename-noreplace", probe_rename_noreplace, 2},
+    {"rename-exchange", probe_rename_exchange, 2},
+    {"readdir-seek", probe_readdir_seek, 2},
+    {"readdir-remove", probe_readdir_remove, 2},
+    {"times", probe_times, 1},
+    {"fsync", probe_fsync, 1},
+    {"open-many", probe_open_many, 1},
+    {"direct", probe_direct, 1},
+    {"parallel", probe_parallel, 1},
+    {"locks", probe_locks, 1},
+    {"socket", probe_socket, 1},
+    {"errors", probe_errors, 1},
 };
 
 int probe_failed(const char *expected, const char *format, ...) {
@@ -56,7 +56,8 @@ int probe_error(const char *call) {
 int probe_same(const char *what, const char *expected, const char *got, unsigned long len) {
   for (unsigned long i = 0; i < len; i++)
     if (expected[i] != got[i]) {
-      printf("expected byte %lu of %s to be %#x, got %#x\n", i, what, (unsigned char)expected[i], (unsigned char)got[i]);
+      printf("expected byte %lu of %s to be %#x, got %#x\n", i, what, (unsigned char)expected[i],
+             (unsigned char)got[i]);
       return 0;
     }
   return 1;

@@ -115,7 +115,8 @@ int probe_locks(int argc, char **argv) {
     _exit(fcntl(fd, F_SETLK, &lock) == 0 ? 0 : errno);
   wait(&status);
   if (WEXITSTATUS(status) != EAGAIN && WEXITSTATUS(status) != EACCES)
-    return probe_failed("EAGAIN for a lock that is held", "%s", status ? strerrorname_np(WEXITSTATUS(status)) : "the lock");
+    return probe_failed("EAGAIN for a lock that is held", "%s",
+                        status ? strerrorname_np(WEXITSTATUS(status)) : "the lock");
   lock.l_type = F_UNLCK;
   if (fcntl(fd, F_SETLK, &lock) < 0)
     return probe_error("F_UNLCK");
