@@ -27,7 +27,7 @@ if grep -rlF -e "$source" -e "$build" "$prefix/include" "$prefix/$libdir/cmake" 
   exit 1
 fi
 
-cmake -S "$source/tests/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
+cmake -G Ninja -S "$source/tests/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
   -DHELLO="$hello" >>"$work/log" || { cat "$work/log"; exit 1; }
 cmake --build "$work/cmake" >>"$work/log" || { cat "$work/log"; exit 1; }
 check_links "$work/cmake/hello" shared
