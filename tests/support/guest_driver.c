@@ -273,3 +273,9 @@ void guest_wait_threads(unsigned count) {
   while (count_threads() != count)
     assert_true(time(NULL) < deadline);
 }
+
+void guest_wait_maps(unsigned count) {
+  time_t deadline = time(NULL) + GUEST_DEADLINE_MS / 1000;
+  while (vhost_frontend_count_maps() != count)
+    assert_true(time(NULL) < deadline);
+}

@@ -91,5 +91,7 @@ void guest_wait_fd(int fd);
 unsigned guest_first_threads(void);
 /** Waits until there are so many: a thread that was joined may be seen a moment longer. */
 void guest_wait_threads(unsigned count);
+/** Waits until so many mappings of guest memory are left: each queue lets go of old memory by itself. */
+void guest_wait_maps(unsigned count);
 
 #endif
