@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -167,6 +168,9 @@ uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
     virtiofs_session_abandon(queue->session, queue->index);
   }
   pthread_join(queue->thread, NULL);
+  /* All is answered, but whoever has answered may not have left the queue yet; it may be gone after this. */
+  while (atomic_load(&queue->completing) != 0)
+    sched_yield();
   uint16_t base = virtiofs_virtq_base(queue->vq);
   clean(queue);
   queue->running = false;
@@ -214,6 +218,7 @@ int virtiofs_queue_fds(struct virtiofs_queue *queue, int call_fd, int err_fd) {
 void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   struct virtiofs_slot *slot = virtiofs_slot_of_message(msg);
   struct virtiofs_queue *queue = slot->queue;
+  atomic_fetch_add(&queue->completing, 1);
   slot->used = used;
   slot->abandoned = virtiofs_session_abandoned(&slot->req);
   if (slot->abandoned) {
@@ -229,4 +234,5 @@ void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   /* The worker says that it sleeps and looks at the list then; we put it on the list and look then. */
   if (atomic_load(&queue->sleeping))
     wake(queue);
+  atomic_fetch_sub(&queue->completing, 1);
 }

@@ -64,6 +64,7 @@ struct virtiofs_queue {
   atomic_bool stop;
   atomic_bool sleeping;
   _Atomic(struct virtiofs_slot *) answered;
+  atomic_uint completing; /* threads in virtiofs_queue_complete() */
   int wake_fd;
 
   /* the worker's while it runs */
