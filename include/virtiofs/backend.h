@@ -97,8 +97,8 @@ struct virtiofs_ops {
   int (*init)(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out);
 
   /**
-   * The session is over and all nodes and handles have been taken back, but for those that an operation works on which was
-   * answered in its place (request.h): these follow when it ends. May be NULL.
+   * The session is over and all nodes and handles have been taken back, but for those that an operation works on which
+   * was answered in its place (request.h): these follow when it ends. May be NULL.
    */
   void (*destroy)(struct virtiofs_req *req);
 
