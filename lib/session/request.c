@@ -132,13 +132,18 @@ static int decode(struct virtiofs_req *req, bool running) {
   return rc;
 }
 
-/* Nothing may have happened yet when a reply turns out not to fit. How large INIT's is, the driver says itself. */
+/**
+ * Nothing may have happened yet when a reply turns out not to fit. How large INIT's is, the driver says itself: what
+ * was agreed on before may be changing, as another INIT may be running.
+ */
 static bool has_room(const struct virtiofs_req *req) {
-  struct virtiofs_fuse_proto proto = req->session->proto;
   const struct virtiofs_fuse_init_in *init = &req->fuse.in.init;
-  if (req->fuse.header.opcode == VIRTIOFS_FUSE_INIT)
-    proto.minor = init->major > VIRTIOFS_FUSE_MAJOR ? VIRTIOFS_FUSE_MINOR : init->minor;
-  return req->msg->out_len >= virtiofs_fuse_reply_room(&proto, req->fuse.header.opcode);
+  struct virtiofs_fuse_proto newest = {.minor = VIRTIOFS_FUSE_MINOR};
+  if (req->fuse.header.opcode != VIRTIOFS_FUSE_INIT)
+    return req->msg->out_len >= virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode);
+  if (init->major <= VIRTIOFS_FUSE_MAJOR && init->minor < VIRTIOFS_FUSE_MINOR)
+    newest.minor = init->minor;
+  return req->msg->out_len >= virtiofs_fuse_reply_room(&newest, VIRTIOFS_FUSE_INIT);
 }
 
 /* What could be slow must not stand in the high-priority queue; virtio 1.3, 5.11.6.1. */
