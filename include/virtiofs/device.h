@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * One virtio-fs device behind a vhost-user socket.
+ * One virtio-fs device behind a vhost-user socket, or a mount of the same file system on this host.
  *
- * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, then virtiofs_device_free().
- * Who only wants a program takes virtiofs_main() (daemon.h), which does that.
+ * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, or virtiofs_device_mount(),
+ * then virtiofs_device_free(). Who only wants a program takes virtiofs_main() (daemon.h), which does that.
  *
  * Specification: virtio 1.3, 5.11; vhost-user.
  */
@@ -11,6 +11,7 @@
 #define VIRTIOFS_DEVICE_H
 
 #include <virtiofs/backend.h>
+#include <virtiofs/fusedev.h>
 #include <virtiofs/log.h>
 
 #ifdef __cplusplus
@@ -66,7 +67,22 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device
 VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd);
 
 /**
- * virtiofs_device_stop - make virtiofs_device_serve() return, now and each time it is called later
+ * virtiofs_device_mount - serve this host's own kernel until the mount is taken away
+ * @dev:    serves nobody now
+ * @config: where and how; its max_write and message_data are the device's to say
+ *
+ * One thread for each request queue reads requests. Without pool threads as many requests that block as there are
+ * queues hold up all others. Needs CAP_SYS_ADMIN.
+ *
+ * Return: 0 when somebody has unmounted it; -ECANCELED after virtiofs_device_stop(), and then it is unmounted, and
+ * whoever still has a file open there gets ENOTCONN; what virtiofs_fusedev_new() says. Threads: one at a time for one
+ * device; not from an operation.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fusedev_config *config);
+
+/**
+ * virtiofs_device_stop - make virtiofs_device_serve() and virtiofs_device_mount() return, now and each time they are
+ * called later
  *
  * Threads: any; also from a signal handler.
  */
