@@ -359,7 +359,7 @@ VIRTIOFS_EXPORT uint32_t virtiofs_fuse_reply_room(const struct virtiofs_fuse_pro
  * Every byte of the reply is written, padding as zero. The contents of READ, READDIR and READDIRPLUS are not touched:
  * they have been put behind the header before, `out->read.size` bytes.
  *
- * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then nothing was written;
+ * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then no header was written;
  * -EINVAL if @out is not sound (times, sizes, a mode without a type), then nothing was written.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto,
