@@ -17,17 +17,24 @@ struct virtiofs_memory {
   struct virtiofs_memory_region regions[];      /* in order of gpa, none overlapping another */
 };
 
+/* The region of a hint; NULL: it is of another map. */
+static inline const struct virtiofs_memory_region *virtiofs_memory_hinted(const struct virtiofs_memory *map,
+                                                                          uint32_t hint) {
+  return hint < map->count ? &map->regions[hint] : NULL;
+}
+
+/* Where a range lies, if the region has all of it. A region doesn't wrap, and so neither does what is in it. */
+static inline void *virtiofs_memory_within(const struct virtiofs_memory_region *r, uint64_t gpa, uint64_t len) {
+  uint64_t offset = gpa - r->gpa;
+  return offset < r->size && len <= r->size - offset && r->host != NULL ? (unsigned char *)r->host + offset : NULL;
+}
+
 /* As virtiofs_memory_gpa(), of a range that lies whole in the hinted region without a call. */
 static inline void *virtiofs_memory_look(const struct virtiofs_memory *map, uint64_t gpa, uint64_t *len,
                                          uint32_t *hint) {
-  if (*hint < map->count) {
-    const struct virtiofs_memory_region *r = &map->regions[*hint];
-    uint64_t offset = gpa - r->gpa;
-    /* A region doesn't wrap, and so neither does what is in it. */
-    if (offset < r->size && *len <= r->size - offset && r->host != NULL)
-      return (unsigned char *)r->host + offset;
-  }
-  return virtiofs_memory_gpa(map, gpa, len, hint);
+  const struct virtiofs_memory_region *r = virtiofs_memory_hinted(map, *hint);
+  void *host = r != NULL ? virtiofs_memory_within(r, gpa, *len) : NULL;
+  return host != NULL ? host : virtiofs_memory_gpa(map, gpa, len, hint);
 }
 
 #endif
