@@ -131,6 +131,10 @@ int virtiofs_fuse_decode_lk(struct virtiofs_fuse_decoder *dec) {
   in->lock = (struct virtiofs_lock){
       .start = wire->lk.start, .end = wire->lk.end, .type = wire->lk.type, .pid = wire->lk.pid};
   in->flock = (wire->lk_flags & VIRTIOFS_WIRE_LK_FLOCK) != 0;
+  /* Before 7.17 it came with POSIX_LOCKS. */
+  uint64_t means = dec->proto->minor < 17 ? VIRTIOFS_FUSE_POSIX_LOCKS : VIRTIOFS_FUSE_FLOCK_LOCKS;
+  if (in->flock && (dec->proto->flags & means) == 0)
+    return -EINVAL;
   return in->lock.start > in->lock.end || in->lock.end > INT64_MAX || in->lock.type > VIRTIOFS_WIRE_F_UNLCK ? -EINVAL
                                                                                                               : 0;
 }
