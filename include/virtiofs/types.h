@@ -76,7 +76,13 @@ struct virtiofs_attr {
   uint32_t uid, gid;               /**< as the guest sees them */
   uint32_t rdev_major, rdev_minor; /**< of device nodes; major 0 .. 4095, minor 0 .. 1,048,575 */
   uint32_t blksize;                /**< preferred I/O size, a power of two; 0: the guest takes 4096 */
+  uint32_t flags;                  /**< VIRTIOFS_ATTR_... */
 };
+
+/** virtiofs_attr.flags: a directory, not the root, where another file system begins; with SUBMOUNTS. */
+#define VIRTIOFS_ATTR_SUBMOUNT (1U << 0)
+/** virtiofs_attr.flags: the guest maps the file by DAX if it was mounted so; with HAS_INODE_DAX. */
+#define VIRTIOFS_ATTR_DAX (1U << 1)
 
 /**
  * File contents that lie in guest memory: never copied by the library.

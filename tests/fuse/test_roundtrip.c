@@ -360,6 +360,7 @@ static struct virtiofs_attr some_attr(const struct virtiofs_fuse_proto *proto) {
                                .rdev_major = (uint32_t)below(1 << 12),
                                .rdev_minor = (uint32_t)below(1 << 20)};
   attr.blksize = proto->minor >= 9 ? (uint32_t)any() : 0;
+  attr.flags = proto->minor >= 9 ? (uint32_t)below(4) : 0;
   return attr;
 }
 
