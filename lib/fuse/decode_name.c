@@ -129,7 +129,7 @@ int virtiofs_fuse_decode_create(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags | VIRTIOFS_WIRE_O_CREAT;
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0)
     rc = virtiofs_fuse_get_name(dec, &in->name);
@@ -142,7 +142,7 @@ int virtiofs_fuse_decode_tmpfile(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags & ~(VIRTIOFS_WIRE_O_CREAT | VIRTIOFS_WIRE_O_EXCL);
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0 && virtiofs_cursor_read_string(dec->cur, dec->req->storage, VIRTIOFS_FUSE_NAME_MAX + 1) < 0)
     rc = dec->cur->left > VIRTIOFS_FUSE_NAME_MAX ? -ENAMETOOLONG : -EINVAL;

@@ -155,6 +155,10 @@ int virtiofs_fuse_get_text(struct virtiofs_fuse_decoder *dec, struct virtiofs_na
 int virtiofs_fuse_get_data(struct virtiofs_fuse_decoder *dec, struct virtiofs_data *data, size_t size);
 /* -EINVAL for an offset past INT64_MAX, -EFBIG for an end past it. */
 int virtiofs_fuse_check_range(uint64_t offset, uint64_t size);
+/* A word of a request that means something if a flag was agreed on, and is 0 otherwise. */
+static inline uint32_t virtiofs_fuse_if_agreed(const struct virtiofs_fuse_decoder *dec, uint64_t flag, uint32_t word) {
+  return (dec->proto->flags & flag) != 0 ? word : 0;
+}
 /* What stands behind the names of requests that make something. */
 int virtiofs_fuse_get_extensions(struct virtiofs_fuse_decoder *dec, struct virtiofs_extensions *extensions);
 

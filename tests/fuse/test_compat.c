@@ -182,6 +182,29 @@ static void flock_is_agreed_on(void **state) {
   }
 }
 
+static void what_open_may_ask_for_is_agreed_on(void **state) {
+  (void)state;
+  static const uint64_t agreed[] = {0, VIRTIOFS_FUSE_ATOMIC_O_TRUNC, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, UINT64_MAX};
+  struct virtiofs_name name = {.str = "n", .len = 1};
+  for (unsigned i = 0; i < 4; i++) {
+    struct virtiofs_fuse_proto proto = {.agreed = true, .minor = 45, .flags = agreed[i]};
+    struct virtiofs_fuse_header header = {.opcode = VIRTIOFS_FUSE_OPEN, .unique = 2};
+    union virtiofs_fuse_in in = {.open = {.node = 1, .flags = 01002, .open_flags = 1}};
+    struct iovec iov = {.iov_base = bytes};
+    iov.iov_len = (size_t)virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+    assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
+    assert_int_equal(got.in.open.flags, (i & 1) != 0 ? 01002 : 2);
+    assert_int_equal(got.in.open.open_flags, i >> 1);
+    /* A file that is made may always be truncated, as there is nothing in it. */
+    header.opcode = VIRTIOFS_FUSE_CREATE;
+    in.create = (struct virtiofs_create_in){.parent = 1, .name = name, .flags = 01102, .open_flags = 1};
+    iov.iov_len = (size_t)virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+    assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
+    assert_int_equal(got.in.create.flags, 01102);
+    assert_int_equal(got.in.create.open_flags, i >> 1);
+  }
+}
+
 /* Replies: bytes behind the header before 7.9 and so on. */
 static uint32_t reply_size(uint32_t opcode, uint32_t m) {
   switch (opcode) {
@@ -275,6 +298,7 @@ int main(void) {
       cmocka_unit_test(padding_is_not_looked_at),
       cmocka_unit_test(setxattr_grows_by_agreement),
       cmocka_unit_test(flock_is_agreed_on),
+      cmocka_unit_test(what_open_may_ask_for_is_agreed_on),
       cmocka_unit_test(replies_are_as_long_as_their_minor_says),
       cmocka_unit_test(not_there_is_an_error_for_the_oldest),
       cmocka_unit_test(the_largest_reply_of_init_is_the_newest),
