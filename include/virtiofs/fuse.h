@@ -199,9 +199,9 @@ VIRTIOFS_EXPORT void virtiofs_fuse_init_offer(struct virtiofs_fuse_init_in *in, 
  * @proto: @swapped is looked at and stays; filled
  *
  * Return:
- *   0        @proto is what is spoken from now on; or, if @in->major is larger than 7 and the server has said 7, nothing
- *            is agreed on yet (@proto->agreed is false) and INIT is to be sent again with that major number;
- *   -EPROTO  the server has another major number, flags that were not offered or that its reply has no room for,
+ *   0        @proto is what is spoken from now on; or, if @in->major is larger than 7 and the server has said 7,
+ * nothing is agreed on yet (@proto->agreed is false) and INIT is to be sent again with that major number; -EPROTO  the
+ * server has another major number, flags that were not offered or that its reply has no room for,
  *            @max_write under 4096, @max_pages 0, @time_gran over a second, or @map_alignment over 21 (2 MiB, which
  *            is what Linux maps at once). @proto is not agreed on.
  */
