@@ -85,8 +85,10 @@ static void load(struct golden *golden, const char *path) {
   assert_non_null(file);
   memset(golden, 0, sizeof *golden);
   /* They are from a little-endian driver, and read on any machine. */
-  golden->proto = (struct virtiofs_fuse_proto){
-      .agreed = true, .minor = VIRTIOFS_FUSE_MINOR, .swapped = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
+  golden->proto = (struct virtiofs_fuse_proto){.agreed = true,
+                                               .minor = VIRTIOFS_FUSE_MINOR,
+                                               .swapped = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__,
+                                               .flags = ~VIRTIOFS_FUSE_SETXATTR_EXT};
   while (fgets(line, sizeof line, file) != NULL) {
     line[strcspn(line, "\n")] = 0;
     if (bytes) {
@@ -94,7 +96,7 @@ static void load(struct golden *golden, const char *path) {
     } else if (strcmp(line, "bytes") == 0) {
       bytes = true;
     } else if (strcmp(line, "setxattr_ext") == 0) {
-      golden->proto.setxattr_ext = true;
+      golden->proto.flags |= VIRTIOFS_FUSE_SETXATTR_EXT;
     } else if (line[0] != '#') {
       assert_true(golden->expectations < EXPECTATIONS);
       (void)snprintf(golden->expected[golden->expectations++], sizeof golden->expected[0], "%.99s", line);
