@@ -135,12 +135,15 @@ static bool has_pages(struct virtiofs_fusedev_channel *channel, struct entry *en
   return entry->pages != NULL;
 }
 
-static void set_segments(const struct virtiofs_fusedev_channel *channel, struct entry *entry) {
-  unsigned char *request = entry->pages, *reply = request + PAGE + channel->body;
-  entry->iov[0] = (struct iovec){.iov_base = request + PAGE - REQUEST_HEAD, .iov_len = REQUEST_HEAD};
-  entry->iov[1] = (struct iovec){.iov_base = request + PAGE, .iov_len = channel->body};
-  entry->iov[2] = (struct iovec){.iov_base = reply + PAGE - REPLY_HEAD, .iov_len = REPLY_HEAD};
-  entry->iov[3] = (struct iovec){.iov_base = reply + PAGE, .iov_len = channel->body};
+/* The first @bytes of a request or a reply, whose head ends where a page does. */
+static void set_segments(struct iovec iov[2], unsigned char *page, size_t head, size_t bytes) {
+  size_t first = bytes < head ? bytes : head;
+  iov[0] = (struct iovec){.iov_base = page + PAGE - head, .iov_len = first};
+  iov[1] = (struct iovec){.iov_base = page + PAGE, .iov_len = bytes - first};
+}
+
+static unsigned char *reply_page(const struct entry *entry) {
+  return entry->pages + PAGE + entry->channel->body;
 }
 
 static void complete(struct virtiofs_message *msg, size_t used) {
@@ -156,17 +159,17 @@ int virtiofs_fusedev_read(struct virtiofs_fusedev_channel *channel, struct virti
     put_back(channel, entry);
     return -ENOMEM;
   }
-  set_segments(channel, entry);
-  ssize_t n = readv(channel->fd, entry->iov, 2);
+  struct iovec room[2];
+  set_segments(room, entry->pages, REQUEST_HEAD, REQUEST_HEAD + channel->body);
+  ssize_t n = readv(channel->fd, room, 2);
   if (n <= 0) {
     int error = n < 0 ? errno : ENODEV;
     put_back(channel, entry);
     /* ENOENT: whoever asked has gone away meanwhile. */
     return error == EAGAIN || error == EINTR || error == ENOENT ? 0 : -error;
   }
-  size_t head = (size_t)n < REQUEST_HEAD ? (size_t)n : REQUEST_HEAD;
-  entry->iov[0].iov_len = head;
-  entry->iov[1].iov_len = (size_t)n - head;
+  set_segments(entry->iov, entry->pages, REQUEST_HEAD, (size_t)n);
+  set_segments(entry->iov + 2, reply_page(entry), REPLY_HEAD, REPLY_HEAD + channel->body);
   virtiofs_message_init(&entry->msg, entry->iov, 2, 2, complete);
   *msg = &entry->msg;
   return 1;
@@ -181,10 +184,8 @@ void virtiofs_fusedev_reply(struct virtiofs_message *msg, size_t used) {
   if (used == 0 || entry->channel->fd < 0)
     return;
   /* The sink may have changed the segments that it was given. */
-  set_segments(entry->channel, entry);
-  struct iovec *iov = &entry->iov[2];
-  iov[0].iov_len = used < REPLY_HEAD ? used : REPLY_HEAD;
-  iov[1].iov_len = used - iov[0].iov_len;
+  struct iovec iov[2];
+  set_segments(iov, reply_page(entry), REPLY_HEAD, used);
   /* ENOENT: nobody waits for it any more. There is no other error that somebody could do something about. */
   ssize_t written = writev(entry->channel->fd, iov, iov[1].iov_len > 0 ? 2 : 1);
   (void)written;

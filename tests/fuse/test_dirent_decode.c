@@ -152,7 +152,7 @@ static void lies_are_found(void **state) {
   listing[24] = 0;
   assert_int_equal(decode_first(size, false), -EPROTO);
   listing[24] = 'n';
-  put32(12, 0x80000000); /* a position that is no offset */
+  memset(listing + 8, 0xff, 8); /* a position that is no offset */
   assert_int_equal(decode_first(size, false), -EPROTO);
 }
 
