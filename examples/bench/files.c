@@ -101,7 +101,7 @@ static int fill(struct asker *asker, const struct files *files) {
   return 0;
 }
 
-/* Empty files, which nobody keeps. */
+/* Empty files, which are kept where @forgets is NULL: some servers rename only what has been looked up. */
 static int make_empty(struct asker *asker, struct forgets *forgets, uint64_t parent, const char *kind, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     char name[NAME_MAX_BYTES];
@@ -112,7 +112,8 @@ static int make_empty(struct asker *asker, struct forgets *forgets, uint64_t par
       rc = close_file(asker, node, handle);
     if (rc != 0)
       return rc;
-    forget(forgets, node);
+    if (forgets != NULL)
+      forget(forgets, node);
   }
   return 0;
 }
@@ -130,7 +131,7 @@ int files_make(struct virtiofs_client *client, struct files *files, uint64_t fil
   if (rc == 0)
     rc = fill(&asker, files);
   if (rc == 0)
-    rc = make_empty(&asker, &forgets, files->root, "rename", SLOTS_MAX);
+    rc = make_empty(&asker, NULL, files->root, "rename", SLOTS_MAX);
   if (rc == 0)
     rc = make_dir(&asker, files->root, "dir", &files->dir);
   if (rc == 0)
@@ -149,26 +150,37 @@ static void unlink_name(struct asker *asker, uint32_t opcode, uint64_t parent, c
   (void)virtiofs_client_request_run(asker->req);
 }
 
-static void unlink_all(struct asker *asker, uint64_t parent, const char *kind, uint32_t count) {
+/* Some servers remove only what has been looked up. */
+static void unlink_all(struct asker *asker, struct forgets *forgets, uint64_t parent, const char *kind,
+                       uint32_t count) {
   char name[NAME_MAX_BYTES];
   for (uint32_t i = 0; i < count; i++) {
     (void)snprintf(name, sizeof(name), "%s-%u", kind, i);
+    struct virtiofs_lookup_in *in = &prepare(asker, VIRTIOFS_FUSE_LOOKUP)->lookup;
+    in->parent = parent;
+    in->name = name_of(name);
+    if (virtiofs_client_request_run(asker->req) != 0 || asker->req->out.entry.node == 0)
+      continue;
+    uint64_t node = asker->req->out.entry.node;
     unlink_name(asker, VIRTIOFS_FUSE_UNLINK, parent, name);
+    forget(forgets, node);
   }
 }
 
 void files_remove(struct virtiofs_client *client, const struct files *files) {
   struct asker asker = {.req = virtiofs_client_request_take(client, 1)};
+  struct forgets forgets = {.client = client};
   if (asker.req == NULL || files->root == 0)
     return;
   if (files->handle != 0 || files->file != 0)
     (void)close_file(&asker, files->file, files->handle);
   unlink_name(&asker, VIRTIOFS_FUSE_UNLINK, files->root, "file");
-  unlink_all(&asker, files->root, "rename", SLOTS_MAX);
-  unlink_all(&asker, files->root, "renamed", SLOTS_MAX);
+  unlink_all(&asker, &forgets, files->root, "rename", SLOTS_MAX);
+  unlink_all(&asker, &forgets, files->root, "renamed", SLOTS_MAX);
   if (files->dir != 0)
-    unlink_all(&asker, files->dir, "an-entry-of-the-directory", files->dir_entries);
+    unlink_all(&asker, &forgets, files->dir, "an-entry-of-the-directory", files->dir_entries);
   unlink_name(&asker, VIRTIOFS_FUSE_RMDIR, files->root, "dir");
   unlink_name(&asker, VIRTIOFS_FUSE_RMDIR, VIRTIOFS_FUSE_ROOT, files->name);
+  forget_all(&forgets);
   virtiofs_client_request_give(asker.req);
 }
