@@ -13,6 +13,7 @@
 
 struct virtiofs_device {
   struct virtiofs_log log;
+  struct virtiofs_tap tap;
   struct virtiofs_session *session;
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;
