@@ -12,6 +12,7 @@
 #include "daemon/listen.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
+#include "daemon/record.h"
 
 #define TAG "daemon"
 
@@ -51,14 +52,40 @@ static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listen
   return rc;
 }
 
-static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
-               const char *program, const struct virtiofs_ops *ops, void *fs) {
-  struct virtiofs_log log = {.fn = virtiofs_log_stderr, .level = options->log_level};
-  int rc = virtiofs_daemon_process_prepare(program);
-  if (rc == 0 && config->start != NULL)
-    rc = config->start(&fs, &log);
+/* Socket, device, front-ends. */
+static int run_socket(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
+                      const char *program) {
+  struct virtiofs_daemon_listener listener;
+  struct virtiofs_device *dev;
+  virtiofs_daemon_signals_hold();
+  int rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
+                                        : virtiofs_daemon_listen_fd(&listener, program, options->fd);
   if (rc != 0)
     return rc;
+  rc = virtiofs_device_new(&dev, config);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
+  else
+    rc = run_device(dev, &listener, program, &config->log);
+  virtiofs_device_free(dev);
+  virtiofs_daemon_listen_end(&listener);
+  return rc;
+}
+
+/* With what the program brings: between its start and its stop. */
+static int run_program(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                       const char *program, struct virtiofs_device_config *device) {
+  int rc = config->start != NULL ? config->start(&device->fs, &device->log) : 0;
+  if (rc != 0)
+    return rc;
+  rc = run_socket(options, device, program);
+  if (config->stop != NULL)
+    config->stop(device->fs);
+  return rc;
+}
+
+static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+               const char *program, const struct virtiofs_ops *ops, void *fs) {
   struct virtiofs_device_config device = {
       .size = sizeof(device),
       .ops = ops,
@@ -68,24 +95,19 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
       .pool_threads = options->pool_threads,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,
-      .log = log,
+      .log = {.fn = virtiofs_log_stderr, .level = options->log_level},
   };
-  struct virtiofs_daemon_listener listener;
-  struct virtiofs_device *dev;
-  virtiofs_daemon_signals_hold();
-  rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
-                                    : virtiofs_daemon_listen_fd(&listener, program, options->fd);
-  if (rc == 0) {
-    rc = virtiofs_device_new(&dev, &device);
-    if (rc != 0)
-      (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
-    else
-      rc = run_device(dev, &listener, program, &log);
-    virtiofs_device_free(dev);
-    virtiofs_daemon_listen_end(&listener);
+  struct virtiofs_daemon_record *record = NULL;
+  int rc = virtiofs_daemon_process_prepare(program);
+  /* Before the program may give up what it takes to make the file. */
+  if (rc == 0 && options->record != NULL) {
+    rc = virtiofs_daemon_record_open(&record, program, options->record, options->record_data, &device.log);
+    device.tap = &virtiofs_daemon_record_tap;
+    device.tap_ctx = record;
   }
-  if (config->stop != NULL)
-    config->stop(fs);
+  if (rc == 0)
+    rc = run_program(options, config, program, &device);
+  virtiofs_daemon_record_close(record);
   return rc;
 }
 

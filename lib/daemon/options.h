@@ -13,6 +13,8 @@ struct virtiofs_daemon_options {
   int fd;                  /* -1: @socket_path is used */
   const char *tag;         /* NULL: none */
   uint32_t queues, pool_threads;
+  const char *record; /* NULL: nothing is recorded */
+  uint32_t record_data;
   enum virtiofs_log_level log_level;
   bool print_capabilities;
 };
