@@ -359,7 +359,7 @@ VIRTIOFS_EXPORT uint32_t virtiofs_fuse_reply_room(const struct virtiofs_fuse_pro
  * Every byte of the reply is written, padding as zero. The contents of READ, READDIR and READDIRPLUS are not touched:
  * they have been put behind the header before, `out->read.size` bytes.
  *
- * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then nothing was written;
+ * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then no header was written;
  * -EINVAL if @out is not sound (times, sizes, a mode without a type), then nothing was written.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto,
@@ -410,21 +410,66 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_reply_decode(const struct vi
 /** virtiofs_fuse_dirent_size - bytes of a READDIR record for a name of @len bytes, @plus: of a READDIRPLUS record. */
 VIRTIOFS_EXPORT uint32_t virtiofs_fuse_dirent_size(const struct virtiofs_fuse_proto *proto, uint32_t len, bool plus);
 
+/** A listing that is being written, record by record. Its fields are the library's own. */
+struct virtiofs_fuse_dirents {
+  unsigned char *to, *end; /* of what is written at once: a piece of the segment at @iov */
+  const struct iovec *iov;
+  uint32_t count;
+  bool swapped;
+  uint32_t valid_nsec;
+  uint64_t valid_sec, valid_ns;
+  unsigned char *piece; /* where @to was when @size was so many bytes */
+  size_t size, room;
+};
+
 /**
- * virtiofs_fuse_dirent_encode - write one directory record
+ * virtiofs_fuse_dirents_init - begin a listing
+ * @list:  filled
  * @proto: what INIT agreed on
- * @dir:   the listing's room, behind the reply's header
- * @used:  bytes of records that are there already
- * @entry: the name
- * @plus:  for READDIRPLUS, all zero if nothing is known; NULL for READDIR
- *
- * Return: bytes of the record, a multiple of 8; 0 if it doesn't fit; -EINVAL for a name or an attribute that breaks the
- * rules.
+ * @room:  where it goes, behind the reply's header; its segments must stay until the last record is added
  */
-VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_dirent_encode(const struct virtiofs_fuse_proto *proto,
-                                                                      const struct virtiofs_data *dir, size_t used,
-                                                                      const struct virtiofs_dirent *entry,
-                                                                      const struct virtiofs_entry_out *plus);
+VIRTIOFS_EXPORT void virtiofs_fuse_dirents_init(struct virtiofs_fuse_dirents *list,
+                                                const struct virtiofs_fuse_proto *proto,
+                                                const struct virtiofs_data *room);
+
+/** virtiofs_fuse_dirents_size - bytes of the records that are in it, a multiple of 8: the reply's size */
+static inline size_t virtiofs_fuse_dirents_size(const struct virtiofs_fuse_dirents *list) {
+  return list->size + (size_t)(list->to - list->piece);
+}
+
+/**
+ * virtiofs_fuse_dirents_add - append one record
+ * @entry: the name
+ * @plus:  for READDIRPLUS, all zero if nothing is known; NULL for READDIR; the same kind for all of a listing
+ *
+ * Return: true if it is in the listing. False, and the listing is as it was, if there is no room for it, or if @entry
+ * or @plus breaks the rules of types.h: virtiofs_fuse_dirent_sound() tells which.
+ */
+VIRTIOFS_EXPORT bool virtiofs_fuse_dirents_add(struct virtiofs_fuse_dirents *list, const struct virtiofs_dirent *entry,
+                                               const struct virtiofs_entry_out *plus);
+
+/** virtiofs_fuse_dirent_sound - would Linux take this record? It fails a whole listing for one that it doesn't. */
+VIRTIOFS_EXPORT bool virtiofs_fuse_dirent_sound(const struct virtiofs_dirent *entry,
+                                                const struct virtiofs_entry_out *plus);
+
+/**
+ * virtiofs_fuse_dirent_decode - read one record of a listing, as a driver does
+ * @proto:   what INIT agreed on
+ * @listing: the reply's bytes behind its header
+ * @at:      where the record begins: 0, and then the sum of what this function has returned
+ * @name:    where the name goes, VIRTIOFS_FUSE_NAME_MAX bytes; it is not terminated
+ * @entry:   filled; its name is @name
+ * @plus:    filled, for READDIRPLUS; NULL for READDIR
+ *
+ * The entries "." and ".." are listed as any other, and a node of 0 in @plus says that nothing is known.
+ *
+ * Return: bytes of the record; 0 at the end, which is also where only a part of a record is left; -EPROTO for one that
+ * is not sound.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_dirent_decode(const struct virtiofs_fuse_proto *proto,
+                                                                      const struct virtiofs_data *listing, size_t at,
+                                                                      char *name, struct virtiofs_dirent *entry,
+                                                                      struct virtiofs_entry_out *plus);
 
 /* ---- text ---- */
 

@@ -15,6 +15,7 @@
 #include "daemon/record.h"
 
 #define TAG "daemon"
+#define MOUNT_THREADS 4U
 
 /* Front-ends, one after the other, until a signal ends it. */
 static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener,
@@ -36,7 +37,30 @@ static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listene
   }
 }
 
-static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener, const char *program,
+/* Until a signal or the other side ends it. */
+static int serve(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
+                 const struct virtiofs_log *log) {
+  struct virtiofs_daemon_listener listener;
+  if (options->mountpoint != NULL) {
+    struct virtiofs_fusedev_config mount = {
+        .size = sizeof(mount), .mountpoint = options->mountpoint, .source = program};
+    int rc = virtiofs_device_mount(dev, &mount);
+    if (rc != 0 && rc != -ECANCELED)
+      (void)fprintf(stderr, "%s: cannot mount at '%s': %s\n", program, options->mountpoint, strerror(-rc));
+    return rc;
+  }
+  int rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
+                                        : virtiofs_daemon_listen_fd(&listener, program, options->fd);
+  if (rc != 0)
+    return rc;
+  rc = serve_all(dev, &listener, log);
+  if (rc != 0 && rc != -ECANCELED)
+    (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
+  virtiofs_daemon_listen_end(&listener);
+  return rc;
+}
+
+static int run_device(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
                       const struct virtiofs_log *log) {
   struct virtiofs_daemon_signals signals;
   int rc = virtiofs_daemon_signals_start(&signals, dev);
@@ -44,31 +68,21 @@ static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listen
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
     return rc;
   }
-  rc = serve_all(dev, listener, log);
+  rc = serve(dev, options, program, log);
   virtiofs_daemon_signals_end(&signals);
-  if (rc == 0 || rc == -ECANCELED)
-    return 0;
-  (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
-  return rc;
+  return rc == -ECANCELED ? 0 : rc;
 }
 
-/* Socket, device, front-ends. */
-static int run_socket(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
-                      const char *program) {
-  struct virtiofs_daemon_listener listener;
+static int run_new_device(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
+                          const char *program) {
   struct virtiofs_device *dev;
   virtiofs_daemon_signals_hold();
-  int rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
-                                        : virtiofs_daemon_listen_fd(&listener, program, options->fd);
-  if (rc != 0)
-    return rc;
-  rc = virtiofs_device_new(&dev, config);
+  int rc = virtiofs_device_new(&dev, config);
   if (rc != 0)
     (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
   else
-    rc = run_device(dev, &listener, program, &config->log);
+    rc = run_device(dev, options, program, &config->log);
   virtiofs_device_free(dev);
-  virtiofs_daemon_listen_end(&listener);
   return rc;
 }
 
@@ -78,7 +92,7 @@ static int run_program(const struct virtiofs_daemon_options *options, const stru
   int rc = config->start != NULL ? config->start(&device->fs, &device->log) : 0;
   if (rc != 0)
     return rc;
-  rc = run_socket(options, device, program);
+  rc = run_new_device(options, device, program);
   if (config->stop != NULL)
     config->stop(device->fs);
   return rc;
@@ -91,7 +105,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
       .ops = ops,
       .fs = fs,
       .tag = options->tag,
-      .request_queues = options->queues,
+      .request_queues = options->queues != 0 || options->mountpoint == NULL ? options->queues : MOUNT_THREADS,
       .pool_threads = options->pool_threads,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,

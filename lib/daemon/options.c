@@ -17,6 +17,7 @@
 enum {
   KEY_SOCKET_PATH = 0x10000,
   KEY_FD,
+  KEY_MOUNTPOINT,
   KEY_TAG,
   KEY_QUEUES,
   KEY_POOL,
@@ -29,8 +30,10 @@ enum {
 static const struct argp_option argp_options[] = {
     {"socket-path", KEY_SOCKET_PATH, "PATH", 0, "Listen for a front-end on this UNIX socket", 0},
     {"fd", KEY_FD, "N", 0, "Use this inherited descriptor, a listening or connected UNIX socket", 0},
+    {"mountpoint", KEY_MOUNTPOINT, "DIR", 0, "Mount the file system here on this host, without a virtual machine", 0},
     {"tag", KEY_TAG, "TAG", 0, "Name for mount -t virtiofs, 1 to 36 bytes, for front-ends that ask the device", 0},
-    {"queues", KEY_QUEUES, "N", 0, "Request queues, 1 to 64 (default 1)", 0},
+    {"queues", KEY_QUEUES, "N", 0, "Request queues, or threads that read a mount's requests, 1 to 64 (default 1, or 4)",
+     0},
     {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
@@ -83,8 +86,9 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   const struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
-  if ((options->socket_path == NULL) == (options->fd < 0))
-    fail(state, "one of --socket-path and --fd is required", NULL);
+  int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
+  if (ways != 1)
+    fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
 }
@@ -115,6 +119,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     return 0;
   case KEY_FD:
     options->fd = (int)number(state, "--fd must be a descriptor, not", arg, 0, INT32_MAX);
+    return 0;
+  case KEY_MOUNTPOINT:
+    options->mountpoint = arg;
     return 0;
   case KEY_TAG:
     options->tag = tag(state, arg);
@@ -157,7 +164,7 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, cons
                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
                       .children = config->argp != NULL ? children : NULL};
   struct parse parse = {.options = options, .config = config};
-  *options = (struct virtiofs_daemon_options){.fd = -1, .queues = 1, .log_level = VIRTIOFS_LOG_INFO};
+  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
   error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);

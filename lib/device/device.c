@@ -104,8 +104,12 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   if (dev == NULL)
     return -ENOMEM;
   dev->log = config.log;
+  dev->has_tap = config.tap != NULL;
+  dev->tap_ctx = config.tap_ctx;
   dev->has_tag = config.tag != NULL;
   dev->pool_threads = config.pool_threads;
+  dev->max_write = config.max_write;
+  dev->drain_ms = config.drain_ms;
   dev->vrings = 1 + config.request_queues;
   /* Not made yet, which is not descriptor 0. */
   for (uint32_t i = 0; i < dev->vrings; i++)
@@ -156,6 +160,7 @@ void virtiofs_device_free(struct virtiofs_device *dev) {
     pthread_cond_wait(&dev->late.changed, &dev->late.lock);
   pthread_mutex_unlock(&dev->late.lock);
   virtiofs_pool_stop(&dev->pool);
+  virtiofs_device_free_mounts(dev);
   virtiofs_session_free(dev->session);
   virtiofs_reaper_fini(&dev->reaper);
   for (uint32_t i = 0; i < dev->vrings; i++)

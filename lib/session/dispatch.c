@@ -285,6 +285,8 @@ static void prepare_data(struct virtiofs_req *req) {
     req->dir = (struct virtiofs_readdir_out){.req = req};
     req->dir.plus = req->fuse.header.opcode == VIRTIOFS_FUSE_READDIRPLUS;
     cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->readdir.size, &req->dir.room);
+    virtiofs_fuse_dirents_init(&req->dir.list, &req->session->proto, &req->dir.room);
+    req->dir.begun = true;
     in->readdir.size = (uint32_t)req->dir.room.size;
     req->holds_data = true;
     break;

@@ -83,9 +83,9 @@ int virtiofs_grant(struct virtiofs_req *req) {
     return check_size(out->readlink.len, VIRTIOFS_TARGET_MAX);
   case VIRTIOFS_FUSE_READDIR:
   case VIRTIOFS_FUSE_READDIRPLUS:
-    out->read.size = (uint32_t)req->dir.used;
+    out->read.size = (uint32_t)virtiofs_fuse_dirents_size(&req->dir.list);
     /* An empty listing would mean the end. */
-    return req->dir.full && req->dir.used == 0 ? -EINVAL : 0;
+    return req->dir.full && out->read.size == 0 ? -EINVAL : 0;
   default:
     return 0;
   }

@@ -38,7 +38,8 @@ enum virtiofs_phase {
 struct virtiofs_readdir_out {
   struct virtiofs_req *req;
   struct virtiofs_data room; /* in guest memory, written only */
-  size_t used;
+  struct virtiofs_fuse_dirents list;
+  bool begun; /* there is a list */
   bool plus;
   bool full;
 };

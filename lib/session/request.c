@@ -45,7 +45,8 @@ static void say_unsound(struct virtiofs_req *req, int rc) {
  * on. */
 static bool has_listed(const struct virtiofs_req *req) {
   uint32_t opcode = req->fuse.header.opcode;
-  return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.used != 0;
+  return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.begun &&
+         virtiofs_fuse_dirents_size(&req->dir.list) != 0;
 }
 
 /* Bytes of the reply; 0 if there is none or no room for one. *@rc becomes what the guest is told. */
@@ -115,7 +116,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
   req->on_cancel = NULL;
   req->data = NULL;
   req->cut = NULL;
-  req->dir.used = 0;
+  req->dir.begun = false;
   for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
     req->slots[i] = NULL;
 }

@@ -75,8 +75,8 @@ stop() {
 }
 
 options() {
-  refuses 'one of --socket-path and --fd' "$hello"
-  refuses 'one of --socket-path and --fd' "$hello" --socket-path "$dir/s" --fd 3
+  refuses 'one of --socket-path, --fd and --mountpoint' "$hello"
+  refuses 'one of --socket-path, --fd and --mountpoint' "$hello" --socket-path "$dir/s" --fd 3
   refuses 'unrecognized option' "$hello" --nonsense
   refuses 'requires an argument' "$hello" --socket-path
   refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra
