@@ -31,7 +31,8 @@ trap cleanup EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT HUP
 
-short() { sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$1"; }
+# short RELEASE: 6.1 of 6.1.0-56-amd64.
+short() { [[ $1 =~ ^[0-9]+\.[0-9]+ ]] && echo "${BASH_REMATCH[0]}"; }
 
 # record_guest NAME: sets RELEASE to the guest's kernel.
 record_guest() {
