@@ -31,7 +31,7 @@ static void run(struct virtiofs_virtq *vq, const struct virtiofs_memory *map) {
       abort();
     touch(&chain);
     if (i % 3 != 0)
-      virtiofs_virtq_put(vq, chain.head, i);
+      (void)virtiofs_virtq_put(vq, chain.ticket, i);
     (void)!virtiofs_virtq_publish(vq);
   }
   (void)!virtiofs_virtq_want_kick(vq);
@@ -58,10 +58,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (virtiofs_memory_new(&map, regions, 2, NULL) != 0 || virtiofs_virtq_new(&vq, num, features) != 0)
     abort();
   unsigned char *avail = ring + virtiofs_virtq_desc_bytes(num);
-  unsigned char *used = avail + ((virtiofs_virtq_avail_bytes(num) + 3) & ~UINT64_C(3));
+  unsigned char *used = avail + ((virtiofs_virtq_driver_bytes(num, 0) + 3) & ~UINT64_C(3));
   if (virtiofs_virtq_map(vq, ring, avail, used) != 0)
     abort();
-  virtiofs_virtq_start(vq, base);
+  if (virtiofs_virtq_start(vq, base) != 0)
+    abort();
   run(vq, map);
   virtiofs_virtq_free(vq);
   virtiofs_memory_unref(map);

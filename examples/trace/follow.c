@@ -151,17 +151,13 @@ static int on_request(struct follow *follow, const struct virtiofs_record *recor
 
 /* A session has ended, and perhaps a new one begins: what requests look like from here on. */
 static void agree(struct follow *follow, const struct pending *pending) {
-  const struct virtiofs_fuse_init_out *out = &follow->out.init;
-  const struct virtiofs_fuse_init_in *in = &pending->init;
+  struct virtiofs_fuse_init_out out = follow->out.init;
   struct virtiofs_fuse_proto proto = {.swapped = pending->proto.swapped};
-  bool begins = pending->exchange.opcode == VIRTIOFS_FUSE_INIT && pending->exchange.error == 0;
-  if (begins && in->major == out->major && out->major == VIRTIOFS_FUSE_MAJOR) {
-    uint32_t minor = in->minor < out->minor ? in->minor : out->minor;
-    proto.agreed = true;
-    proto.minor = minor < VIRTIOFS_FUSE_MINOR ? minor : VIRTIOFS_FUSE_MINOR;
-    proto.setxattr_ext = (in->flags & out->flags & VIRTIOFS_FUSE_SETXATTR_EXT) != 0;
-  }
-  follow->proto = proto;
+  follow->proto = (struct virtiofs_fuse_proto){.agreed = false};
+  if (pending->exchange.opcode != VIRTIOFS_FUSE_INIT || pending->exchange.error != 0)
+    return;
+  if (virtiofs_fuse_init_accept(&pending->init, &out, &proto) == 0)
+    follow->proto = proto;
 }
 
 /* Whether the reply says this error itself: the codec's own answer for what is no reply is the same number. */

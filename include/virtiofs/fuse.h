@@ -138,10 +138,14 @@ VIRTIOFS_EXPORT const char *virtiofs_fuse_opcode_name(uint32_t opcode);
 
 /** What was agreed on by INIT, and changes what messages look like. Zero it before the first INIT. */
 struct virtiofs_fuse_proto {
-  bool agreed;       /**< INIT has succeeded; before that only INIT is decoded */
-  uint32_t minor;    /**< min(the driver's, ours); says how large old drivers' structs are */
-  bool swapped;      /**< the driver has the other byte order */
-  bool setxattr_ext; /**< SETXATTR_EXT was agreed on: SETXATTR has 8 bytes more */
+  bool agreed;    /**< INIT has succeeded; before that only INIT is decoded */
+  bool swapped;   /**< the driver has the other byte order */
+  uint32_t minor; /**< min(the driver's, ours); says how large old drivers' structs are */
+  /**
+   * INIT flags that both ends have. Messages change by SETXATTR_EXT (8 bytes more), EXPORT_SUPPORT (LOOKUP of "." and
+   * ".."), SECURITY_CTX and CREATE_SUPP_GROUP (extensions), FLOCK_LOCKS (LK_FLOCK).
+   */
+  uint64_t flags;
 };
 
 /** A request's header. */
@@ -162,18 +166,48 @@ struct virtiofs_fuse_init_in {
   uint64_t flags; /**< both words */
 };
 
-/** INIT's reply. */
+/** INIT's reply. Some fields are meant only if a flag says so. */
 struct virtiofs_fuse_init_out {
   uint32_t major, minor, max_readahead;
-  uint64_t flags;
+  uint64_t flags; /**< both words */
   uint16_t max_background, congestion_threshold;
-  uint32_t max_write;     /**< bytes */
-  uint32_t time_gran;     /**< ns */
-  uint16_t max_pages;     /**< units of 4096 bytes */
-  uint16_t map_alignment; /**< of DAX mappings: log2 of bytes */
-  uint32_t max_stack_depth;
-  uint16_t request_timeout; /**< s */
+  uint32_t max_write;       /**< bytes */
+  uint32_t time_gran;       /**< ns */
+  uint16_t max_pages;       /**< units of 4096 bytes; with MAX_PAGES */
+  uint16_t map_alignment;   /**< of DAX mappings: log2 of bytes; with MAP_ALIGNMENT */
+  uint32_t max_stack_depth; /**< with PASSTHROUGH */
+  uint16_t request_timeout; /**< s; with REQUEST_TIMEOUT */
 };
+
+/** virtiofs_fuse_init_flag_name - "ASYNC_READ" and so on for a bit of INIT's flags; "?" for none. Threads: any. */
+VIRTIOFS_EXPORT const char *virtiofs_fuse_init_flag_name(unsigned bit);
+
+/**
+ * virtiofs_fuse_init_offer - what a driver says in INIT: all that Linux's offers on virtio-fs
+ * @in:     filled; a driver takes away from `flags` what it doesn't have
+ * @minor:  of the protocol that it speaks, 0 .. 45; more counts as 45
+ * @window: the device has a DAX window
+ */
+VIRTIOFS_EXPORT void virtiofs_fuse_init_offer(struct virtiofs_fuse_init_in *in, uint32_t minor, bool window);
+
+/**
+ * virtiofs_fuse_init_accept - what is agreed on, for a driver that has INIT's reply
+ * @in:    what it has sent
+ * @out:   the reply as it was decoded. What the server did not say, as it is old or a flag is not there, becomes what
+ *         Linux takes then (@max_write 4096, @time_gran 1, @max_pages 32 ...); @max_write becomes no larger than
+ *         @max_pages, and @max_readahead than what was asked for
+ * @proto: @swapped is looked at and stays; filled
+ *
+ * Return:
+ *   0        @proto is what is spoken from now on; or, if @in->major is larger than 7 and the server has said 7,
+ * nothing is agreed on yet (@proto->agreed is false) and INIT is to be sent again with that major number; -EPROTO  the
+ * server has another major number, flags that were not offered or that its reply has no room for,
+ *            @max_write under 4096, @max_pages 0, @time_gran over a second, or @map_alignment over 21 (2 MiB, which
+ *            is what Linux maps at once). @proto is not agreed on.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_init_accept(const struct virtiofs_fuse_init_in *in,
+                                                                struct virtiofs_fuse_init_out *out,
+                                                                struct virtiofs_fuse_proto *proto);
 
 /** FORGET. */
 struct virtiofs_fuse_forget_in {

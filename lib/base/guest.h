@@ -62,4 +62,16 @@ static inline void virtiofs_guest_store32(uint32_t *guest, uint32_t value) {
   __atomic_store_n(guest, htole32(value), __ATOMIC_RELAXED);
 }
 
+static inline void virtiofs_guest_store32_sync(uint32_t *guest, uint32_t value) {
+  __atomic_store_n(guest, htole32(value), __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t virtiofs_guest_load32_sync(const uint32_t *guest) {
+  return le32toh(__atomic_load_n(guest, __ATOMIC_SEQ_CST));
+}
+
+static inline void virtiofs_guest_store64(uint64_t *guest, uint64_t value) {
+  __atomic_store_n(guest, htole64(value), __ATOMIC_RELAXED);
+}
+
 #endif

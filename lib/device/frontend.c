@@ -38,11 +38,11 @@ static int on_ring_start(void *ctx, uint32_t index, const struct virtiofs_vhost_
   struct virtiofs_device *dev = ctx;
   struct virtiofs_queue_setup setup = {
       .num = vring->num,
-      .base = (uint16_t)vring->base,
+      .base = vring->base,
       .features = dev->features,
       .desc = vring->desc,
-      .avail = vring->avail,
-      .used = vring->used,
+      .driver = vring->avail,
+      .device = vring->used,
       .kick_fd = vring->kick_fd,
       .call_fd = vring->call_fd,
       .err_fd = vring->err_fd,

@@ -96,8 +96,8 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
   queue->num = setup->num;
   queue->features = setup->features;
   queue->desc = setup->desc;
-  queue->avail = setup->avail;
-  queue->used = setup->used;
+  queue->driver = setup->driver;
+  queue->device = setup->device;
   queue->in_flight = 0;
   queue->broken = false;
   queue->lost = false;
@@ -120,7 +120,7 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
   if (rc == 0)
     rc = copy_fd(setup->err_fd, &queue->err_fd);
   if (rc == 0)
-    virtiofs_virtq_start(queue->vq, setup->base);
+    rc = virtiofs_virtq_start(queue->vq, setup->base);
   return rc;
 }
 
@@ -155,7 +155,7 @@ static bool wait_exit(struct virtiofs_queue *queue) {
   return exited;
 }
 
-uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
+uint32_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
   bool said = false;
   atomic_store(&queue->stop, true);
   wake(queue);
@@ -171,7 +171,7 @@ uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
   /* All is answered, but whoever has answered may not have left the queue yet; it may be gone after this. */
   while (atomic_load(&queue->completing) != 0)
     sched_yield();
-  uint16_t base = virtiofs_virtq_base(queue->vq);
+  uint32_t base = virtiofs_virtq_base(queue->vq);
   clean(queue);
   queue->running = false;
   return base;

@@ -28,9 +28,9 @@ struct virtiofs_late {
 /* What a queue needs to run. */
 struct virtiofs_queue_setup {
   uint32_t num;
-  uint16_t base;
+  uint32_t base;
   uint64_t features;
-  uint64_t desc, avail, used;   /* the front-end's addresses */
+  uint64_t desc, driver, device; /* the front-end's addresses */
   int kick_fd, call_fd, err_fd; /* borrowed; -1: none */
   struct virtiofs_memory *map;  /* borrowed */
 };
@@ -74,7 +74,7 @@ struct virtiofs_queue {
   struct virtiofs_virtq *vq;
   struct virtiofs_slots *slots;
   struct virtiofs_hold *hold;
-  uint64_t features, desc, avail, used;
+  uint64_t features, desc, driver, device;
   uint32_t num, in_flight;
   int kick_fd, call_fd, err_fd;
   bool broken; /* the driver broke the ring: nothing is taken any more */
@@ -90,9 +90,9 @@ int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_que
 
 /**
  * Stops the worker when nothing is in flight. What is pending is cancelled first, and after the deadline abandoned.
- * Gives the index of the next buffer. The control thread.
+ * Gives where the ring is, as vhost-user writes it. The control thread.
  */
-uint16_t virtiofs_queue_stop(struct virtiofs_queue *queue);
+uint32_t virtiofs_queue_stop(struct virtiofs_queue *queue);
 
 /* New memory or descriptors for a running queue. 0 or -errno. The control thread. */
 int virtiofs_queue_memory(struct virtiofs_queue *queue, struct virtiofs_memory *map);

@@ -29,7 +29,7 @@ struct virtiofs_slot {
       *behind; /* waits for the pool behind this one; a request may be given up and answered meanwhile */
   size_t used;
   uint64_t token; /* the tap's */
-  uint16_t head;
+  uint32_t ticket; /* of the chain */
   bool abandoned; /* answered in the backend's place: the storage is not free yet */
   struct virtiofs_req req;
 };

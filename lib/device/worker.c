@@ -13,11 +13,11 @@ int virtiofs_queue_map(struct virtiofs_queue *queue) {
   const struct virtiofs_memory *map = queue->hold->map;
   uint32_t num = queue->num;
   void *desc = virtiofs_memory_uva(map, queue->desc, virtiofs_virtq_desc_bytes(num));
-  void *avail = virtiofs_memory_uva(map, queue->avail, virtiofs_virtq_avail_bytes(num));
-  void *used = virtiofs_memory_uva(map, queue->used, virtiofs_virtq_used_bytes(num));
-  if (desc == NULL || avail == NULL || used == NULL)
+  void *driver = virtiofs_memory_uva(map, queue->driver, virtiofs_virtq_driver_bytes(num, queue->features));
+  void *device = virtiofs_memory_uva(map, queue->device, virtiofs_virtq_device_bytes(num, queue->features));
+  if (desc == NULL || driver == NULL || device == NULL)
     return -EPROTO;
-  return virtiofs_virtq_map(queue->vq, desc, avail, used);
+  return virtiofs_virtq_map(queue->vq, desc, driver, device);
 }
 
 /* Eventfds and pipes alike: what is in it has no meaning. False if it will never be readable again. */
@@ -82,7 +82,7 @@ static bool publish(struct virtiofs_queue *queue) {
     if (queue->tap != NULL)
       queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
     if (!queue->lost)
-      virtiofs_virtq_put(queue->vq, slot->head, (uint32_t)slot->used);
+      (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)
       virtiofs_hold_drop(hold);
     /* The storage of an abandoned one is the backend's until it completes. */
@@ -99,7 +99,7 @@ static bool publish(struct virtiofs_queue *queue) {
 static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, struct virtiofs_virtq_chain *chain) {
   slot->queue = queue;
   slot->hold = queue->hold;
-  slot->head = chain->head;
+  slot->ticket = chain->ticket;
   slot->abandoned = false;
   queue->hold->users++;
   queue->in_flight++;

@@ -61,6 +61,7 @@ bool virtiofs_fuse_attr_decode(struct virtiofs_attr *attr, const struct virtiofs
   attr->uid = wire->uid;
   attr->gid = wire->gid;
   attr->blksize = wire->blksize;
+  attr->flags = wire->flags & (VIRTIOFS_ATTR_SUBMOUNT | VIRTIOFS_ATTR_DAX);
   virtiofs_fuse_rdev_decode(wire->rdev, &attr->rdev_major, &attr->rdev_minor);
   return virtiofs_fuse_attr_sound(attr);
 }

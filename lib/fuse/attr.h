@@ -68,7 +68,7 @@ static inline void virtiofs_fuse_attr_put(struct virtiofs_wire_attr *wire, const
   wire->gid = attr->gid;
   wire->rdev = virtiofs_fuse_rdev_encode(attr->rdev_major, attr->rdev_minor);
   wire->blksize = attr->blksize;
-  wire->flags = 0;
+  wire->flags = attr->flags & (VIRTIOFS_ATTR_SUBMOUNT | VIRTIOFS_ATTR_DAX);
 }
 
 /* False, and nothing is written, if @attr is not sound, as Linux would refuse it or worse. */

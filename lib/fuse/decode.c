@@ -47,7 +47,8 @@ static int decode_args(struct virtiofs_fuse_request *req, const struct virtiofs_
                        const struct virtiofs_fuse_op *op, struct virtiofs_cursor *cur, struct iovec *iov) {
   union virtiofs_wire_in wire;
   const struct virtiofs_fuse_header *header = &req->header;
-  uint32_t extensions = op->extensions ? (uint32_t)header->total_extlen * 8 : 0;
+  bool extended = op->extensions && proto->minor >= VIRTIOFS_FUSE_EXTENSIONS_SINCE;
+  uint32_t extensions = extended ? (uint32_t)header->total_extlen * 8 : 0;
   uint32_t size = virtiofs_fuse_in_size(op, proto, header->opcode);
   if (extensions > cur->left || cur->left - extensions < size)
     return -EINVAL;

@@ -46,6 +46,13 @@ __attribute__((noinline)) static int get_any_name(struct virtiofs_fuse_decoder *
   return rc == 0 && virtiofs_text_has_separator(name->str, name->len) ? -EINVAL : rc;
 }
 
+/* Where files are exported, a node itself and its parent are looked up by "." and "..". */
+__attribute__((noinline)) static int decode_exported(struct virtiofs_fuse_decoder *dec) {
+  if (dec->req->header.opcode == VIRTIOFS_FUSE_LOOKUP)
+    return get_any_name(dec, &dec->req->in.lookup.name);
+  return virtiofs_fuse_get_name(dec, &dec->req->in.lookup.name);
+}
+
 int virtiofs_fuse_get_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name) {
   int rc = get_last_name(dec, name) ? 0 : get_any_name(dec, name);
   if (rc != 0)
@@ -56,6 +63,8 @@ int virtiofs_fuse_get_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_na
 
 /* LOOKUP, UNLINK and RMDIR have the same shape. */
 int virtiofs_fuse_decode_name(struct virtiofs_fuse_decoder *dec) {
+  if ((dec->proto->flags & VIRTIOFS_FUSE_EXPORT_SUPPORT) != 0)
+    return decode_exported(dec);
   return virtiofs_fuse_get_name(dec, &dec->req->in.lookup.name);
 }
 
@@ -120,7 +129,7 @@ int virtiofs_fuse_decode_create(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags | VIRTIOFS_WIRE_O_CREAT;
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0)
     rc = virtiofs_fuse_get_name(dec, &in->name);
@@ -133,7 +142,7 @@ int virtiofs_fuse_decode_tmpfile(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags & ~(VIRTIOFS_WIRE_O_CREAT | VIRTIOFS_WIRE_O_EXCL);
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0 && virtiofs_cursor_read_string(dec->cur, dec->req->storage, VIRTIOFS_FUSE_NAME_MAX + 1) < 0)
     rc = dec->cur->left > VIRTIOFS_FUSE_NAME_MAX ? -ENAMETOOLONG : -EINVAL;

@@ -308,7 +308,7 @@ uint32_t virtiofs_fuse_old_in_size(const struct virtiofs_fuse_op *op, const stru
       {VIRTIOFS_FUSE_GETLK, 9, 40},   {VIRTIOFS_FUSE_SETLK, 9, 40},      {VIRTIOFS_FUSE_SETLKW, 9, 40},
       {VIRTIOFS_FUSE_MKNOD, 12, 8},   {VIRTIOFS_FUSE_CREATE, 12, 8},     {VIRTIOFS_FUSE_TMPFILE, 12, 8},
   };
-  if (opcode == VIRTIOFS_FUSE_SETXATTR && !proto->setxattr_ext)
+  if (opcode == VIRTIOFS_FUSE_SETXATTR && (proto->flags & VIRTIOFS_FUSE_SETXATTR_EXT) == 0)
     return 8;
   if (proto->minor >= 12)
     return op->in_size;

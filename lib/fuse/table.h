@@ -155,13 +155,20 @@ int virtiofs_fuse_get_text(struct virtiofs_fuse_decoder *dec, struct virtiofs_na
 int virtiofs_fuse_get_data(struct virtiofs_fuse_decoder *dec, struct virtiofs_data *data, size_t size);
 /* -EINVAL for an offset past INT64_MAX, -EFBIG for an end past it. */
 int virtiofs_fuse_check_range(uint64_t offset, uint64_t size);
+/* A word of a request that means something if a flag was agreed on, and is 0 otherwise. */
+static inline uint32_t virtiofs_fuse_if_agreed(const struct virtiofs_fuse_decoder *dec, uint64_t flag, uint32_t word) {
+  return (dec->proto->flags & flag) != 0 ? word : 0;
+}
 /* What stands behind the names of requests that make something. */
 int virtiofs_fuse_get_extensions(struct virtiofs_fuse_decoder *dec, struct virtiofs_extensions *extensions);
 
 /* Which byte order extensions are in, and are to be in. */
 enum virtiofs_fuse_order { VIRTIOFS_FUSE_HOST, VIRTIOFS_FUSE_TO_HOST, VIRTIOFS_FUSE_FROM_HOST };
-/* All of a request's extensions, which are swapped on the way. False if they are malformed. */
-bool virtiofs_fuse_check_extensions(unsigned char *bytes, uint32_t size, enum virtiofs_fuse_order order);
+/* Since when there are any: before, the header's field is padding. */
+#define VIRTIOFS_FUSE_EXTENSIONS_SINCE 38U
+/* All of a request's extensions, which are swapped on the way. False if they are malformed or not agreed on. */
+bool virtiofs_fuse_check_extensions(const struct virtiofs_fuse_proto *proto, unsigned char *bytes, uint32_t size,
+                                    enum virtiofs_fuse_order order);
 
 virtiofs_fuse_decode_fn virtiofs_fuse_decode_access, virtiofs_fuse_decode_batch_forget, virtiofs_fuse_decode_bmap,
     virtiofs_fuse_decode_copy_file_range, virtiofs_fuse_decode_create, virtiofs_fuse_decode_fallocate,

@@ -40,6 +40,7 @@ bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out, const struct vir
     return virtiofs_readdir_add(out, entry);
   }
   struct virtiofs_entry_out known = *plus;
+  virtiofs_attr_drop_flags(out->req, &known.attr);
   if (virtiofs_idtable_hold(&session->nodes, value, &known.node) != 0) {
     virtiofs_reclaim_node(session, value);
     return virtiofs_readdir_add(out, entry);

@@ -335,6 +335,7 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   if ((op->flags & NEW_HANDLE) != 0 && !virtiofs_reclaim_room(session, &session->handles))
     return -ENFILE;
   memset(&req->out, 0, sizeof(req->out));
+  atomic_store_explicit(&req->semantics, session->semantics, memory_order_relaxed);
   prepare_data(req);
   *blocking = blocks(session, req->fuse.header.opcode);
   return 0;

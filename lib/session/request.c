@@ -15,6 +15,10 @@ struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
   return (struct virtiofs_caller){.uid = header->uid, .gid = header->gid, .pid = header->pid};
 }
 
+uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
+  return atomic_load_explicit(&req->semantics, memory_order_relaxed);
+}
+
 void virtiofs_req_set_data(struct virtiofs_req *req, void *data) {
   req->data = data;
 }
@@ -71,7 +75,8 @@ static size_t encode(struct virtiofs_req *req, int *rc) {
   return len > 0 ? (size_t)len : 0;
 }
 
-#define LINE_BYTES 512
+/* Enough for all flags of INIT by name. */
+#define LINE_BYTES 1280
 
 static void trace_request(const struct virtiofs_req *req) {
   char line[LINE_BYTES];
@@ -106,6 +111,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
                   struct virtiofs_message *msg) {
   req->session = session;
   req->msg = msg;
+  atomic_store_explicit(&req->semantics, 0, memory_order_relaxed);
   req->lane = lane;
   req->phase = VIRTIOFS_PHASE_CALLING;
   req->pinned = false;

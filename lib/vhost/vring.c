@@ -35,8 +35,8 @@ static bool is_complete(const struct virtiofs_vhost_vring *ring) {
 
 static bool lies_in(const struct virtiofs_vhost_vring *ring, const struct virtiofs_memory *map) {
   return map != NULL && virtiofs_memory_uva(map, ring->desc, virtiofs_virtq_desc_bytes(ring->num)) != NULL &&
-         virtiofs_memory_uva(map, ring->avail, virtiofs_virtq_avail_bytes(ring->num)) != NULL &&
-         virtiofs_memory_uva(map, ring->used, virtiofs_virtq_used_bytes(ring->num)) != NULL;
+         virtiofs_memory_uva(map, ring->avail, virtiofs_virtq_driver_bytes(ring->num, 0)) != NULL &&
+         virtiofs_memory_uva(map, ring->used, virtiofs_virtq_device_bytes(ring->num, 0)) != NULL;
 }
 
 static int ring_start(struct virtiofs_vhost_vrings *vrings, uint32_t index) {

@@ -22,7 +22,7 @@ const char *virtiofs_virtq_fault_name(enum virtiofs_virtq_fault fault) {
   case VIRTIOFS_VIRTQ_INDIRECT_NESTED:
     return "indirect table in an indirect table";
   case VIRTIOFS_VIRTQ_INDIRECT_NEXT:
-    return "indirect descriptor with a next one";
+    return "indirect descriptor linked to another";
   case VIRTIOFS_VIRTQ_INDIRECT_SIZE:
     return "bad size of an indirect table";
   case VIRTIOFS_VIRTQ_ADDRESS:
@@ -31,6 +31,16 @@ const char *virtiofs_virtq_fault_name(enum virtiofs_virtq_fault fault) {
     return "more than 4 GiB in one chain";
   case VIRTIOFS_VIRTQ_SEGMENTS:
     return "too many pieces of memory in one chain";
+  case VIRTIOFS_VIRTQ_USED_JUMP:
+    return "more buffers used than are in flight";
+  case VIRTIOFS_VIRTQ_USED_ID:
+    return "used id out of range";
+  case VIRTIOFS_VIRTQ_USED_TWICE:
+    return "used id that is not in flight";
+  case VIRTIOFS_VIRTQ_USED_LENGTH:
+    return "more bytes used than there was room for";
+  case VIRTIOFS_VIRTQ_USED_ORDER:
+    return "used id out of turn";
   }
   return "unknown fault";
 }

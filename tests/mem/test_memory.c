@@ -98,6 +98,8 @@ static void the_number_of_regions_is_limited(void **state) {
     uint32_t hint = 0;
     assert_non_null(virtiofs_memory_gpa(map, many[i].gpa, &len, &hint));
     assert_int_equal(virtiofs_memory_region_get(map, hint)->gpa, many[i].gpa);
+    assert_non_null(virtiofs_memory_uva(map, many[i].uva + 0xfff, 1));
+    assert_null(virtiofs_memory_uva(map, many[i].uva + 0x1000, 1));
   }
   virtiofs_memory_unref(map);
 }

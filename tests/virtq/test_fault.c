@@ -24,7 +24,7 @@ static void begin(uint64_t features) {
   fake_driver_init(&drv, NUM, features);
   assert_int_equal(virtiofs_virtq_new(&vq, NUM, features), 0);
   assert_int_equal(virtiofs_virtq_map(vq, drv.desc, drv.avail, drv.used), 0);
-  virtiofs_virtq_start(vq, 0);
+  assert_int_equal(virtiofs_virtq_start(vq, 0), 0);
 }
 
 static void end(void) {
@@ -57,7 +57,7 @@ static int take(void) {
 
 /* The ring breaks, stays broken, gives nothing, and has taken nothing. */
 static void expect(enum virtiofs_virtq_fault fault) {
-  uint16_t base = virtiofs_virtq_base(vq);
+  uint32_t base = virtiofs_virtq_base(vq);
   assert_true(virtiofs_virtq_pending(vq));
   for (int i = 0; i < 3; i++) {
     assert_int_equal(take(), -EPROTO);
@@ -70,7 +70,7 @@ static void expect(enum virtiofs_virtq_fault fault) {
 
 /* A good buffer at head 7. */
 static void offer_good(void) {
-  fake_driver_desc(&drv, 7, FAKE_DATA, 40, 0, 0);
+  fake_driver_desc(&drv, 7, FAKE_DATA, 40, FAKE_WRITE, 0);
   fake_driver_offer(&drv, 7);
 }
 
@@ -78,7 +78,7 @@ static void a_jump_of_more_than_the_ring_has(void **state) {
   (void)state;
   static const uint16_t jumps[] = {NUM + 1, 100, 0x7fff, 0x8000, 0xffff};
   for (size_t i = 0; i < sizeof jumps / sizeof jumps[0]; i++) {
-    virtiofs_virtq_start(vq, 0);
+    assert_int_equal(virtiofs_virtq_start(vq, 0), 0);
     fake_driver_avail_idx(&drv, jumps[i]);
     expect(VIRTIOFS_VIRTQ_AVAIL_JUMP);
   }
@@ -88,7 +88,7 @@ static void a_head_past_the_end(void **state) {
   (void)state;
   static const uint16_t heads[] = {NUM, NUM + 1, 0x8000, 0xffff};
   for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-    virtiofs_virtq_start(vq, drv.avail_idx);
+    assert_int_equal(virtiofs_virtq_start(vq, drv.avail_idx), 0);
     fake_driver_offer(&drv, heads[i]);
     expect(VIRTIOFS_VIRTQ_HEAD_RANGE);
   }
@@ -100,7 +100,7 @@ static void a_head_twice(void **state) {
   fake_driver_offer(&drv, 7);
   assert_int_equal(take(), 1);
   expect(VIRTIOFS_VIRTQ_HEAD_TWICE);
-  virtiofs_virtq_put(vq, 7, 0);
+  assert_int_equal(virtiofs_virtq_put(vq, 7, 0), 0);
   virtiofs_virtq_mend(vq);
   assert_int_equal(take(), 1);
 }
@@ -220,7 +220,7 @@ static void more_than_four_gib(void **state) {
   fake_driver_desc(&drv, 1, 0, 1, FAKE_WRITE, 0);
   fake_driver_offer(&drv, 0);
   assert_int_equal(virtiofs_virtq_take(vq, map, &chain), 1);
-  virtiofs_virtq_put(vq, 0, 0);
+  assert_int_equal(virtiofs_virtq_put(vq, 0, 0), 0);
   fake_driver_desc(&drv, 1, 0, 2, FAKE_WRITE, 0);
   fake_driver_offer(&drv, 0);
   assert_int_equal(virtiofs_virtq_take(vq, map, &chain), -EPROTO);
@@ -254,11 +254,11 @@ static void a_mended_ring_goes_on_where_it_was(void **state) {
   assert_int_equal(virtiofs_virtq_fault(vq), VIRTIOFS_VIRTQ_OK);
   assert_true(virtiofs_virtq_pending(vq));
   assert_int_equal(take(), 1);
-  assert_int_equal(chain.head, 0);
+  assert_int_equal(chain.ticket, 0);
   assert_int_equal(chain.in_count, 1);
   assert_int_equal(chain.out_count, 1);
   assert_int_equal(take(), 1);
-  assert_int_equal(chain.head, 7);
+  assert_int_equal(chain.ticket, 7);
   assert_int_equal(take(), 0);
   virtiofs_memory_unref(small);
 }
@@ -271,7 +271,7 @@ static void a_broken_ring_takes_back_what_it_gave(void **state) {
   assert_int_equal(take(), 1);
   fake_driver_offer(&drv, 0xffff);
   expect(VIRTIOFS_VIRTQ_HEAD_RANGE);
-  virtiofs_virtq_put(vq, 7, 33);
+  assert_int_equal(virtiofs_virtq_put(vq, 7, 33), 0);
   assert_true(virtiofs_virtq_publish(vq));
   assert_true(fake_driver_get(&drv, &id, &len));
   assert_int_equal(id, 7);
@@ -280,13 +280,13 @@ static void a_broken_ring_takes_back_what_it_gave(void **state) {
 
 static void each_fault_has_a_name_of_its_own(void **state) {
   (void)state;
-  for (int a = 0; a <= VIRTIOFS_VIRTQ_SEGMENTS; a++) {
+  for (int a = 0; a <= VIRTIOFS_VIRTQ_USED_ORDER; a++) {
     const char *name = virtiofs_virtq_fault_name((enum virtiofs_virtq_fault)a);
     assert_string_not_equal(name, "unknown fault");
     for (int b = 0; b < a; b++)
       assert_string_not_equal(name, virtiofs_virtq_fault_name((enum virtiofs_virtq_fault)b));
   }
-  assert_string_equal(virtiofs_virtq_fault_name((enum virtiofs_virtq_fault)15), "unknown fault");
+  assert_string_equal(virtiofs_virtq_fault_name((enum virtiofs_virtq_fault)(VIRTIOFS_VIRTQ_USED_ORDER + 1)), "unknown fault");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

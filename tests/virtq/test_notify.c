@@ -26,7 +26,7 @@ static void begin(uint32_t num, uint64_t features, uint16_t at) {
   fake_driver_position(&drv, at);
   assert_int_equal(virtiofs_virtq_new(&vq, num, features), 0);
   assert_int_equal(virtiofs_virtq_map(vq, drv.desc, drv.avail, drv.used), 0);
-  virtiofs_virtq_start(vq, at);
+  assert_int_equal(virtiofs_virtq_start(vq, at), 0);
 }
 
 static void end(void) {
@@ -47,7 +47,7 @@ static bool serve(uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     fake_driver_offer(&drv, fake_driver_chain(&drv, one, 1, false));
     assert_int_equal(take(), 1);
-    virtiofs_virtq_put(vq, chain.head, 0);
+    assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 0), 0);
   }
   bool notify = virtiofs_virtq_publish(vq);
   while (fake_driver_get(&drv, &id, &len))
@@ -109,7 +109,7 @@ static void a_ring_that_begins_anew_notifies_anew(void **state) {
   assert_true(serve(1));
   fake_driver_used_event(&drv, 100);
   assert_false(serve(1));
-  virtiofs_virtq_start(vq, virtiofs_virtq_base(vq));
+  assert_int_equal(virtiofs_virtq_start(vq, virtiofs_virtq_base(vq)), 0);
   assert_true(serve(1));
   assert_false(serve(1));
   end();
@@ -190,7 +190,7 @@ static void race(uint64_t features) {
   for (uint32_t done = 0; done < RACES;) {
     virtiofs_virtq_no_kick(vq);
     while (take() == 1) {
-      virtiofs_virtq_put(vq, chain.head, 0);
+      assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 0), 0);
       (void)!virtiofs_virtq_publish(vq);
       done++;
     }

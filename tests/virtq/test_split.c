@@ -23,7 +23,7 @@ static void begin(uint32_t num, uint64_t features, uint16_t at) {
   fake_driver_position(&drv, at);
   assert_int_equal(virtiofs_virtq_new(&vq, num, features), 0);
   assert_int_equal(virtiofs_virtq_map(vq, drv.desc, drv.avail, drv.used), 0);
-  virtiofs_virtq_start(vq, at);
+  assert_int_equal(virtiofs_virtq_start(vq, at), 0);
 }
 
 static void end(void) {
@@ -56,8 +56,8 @@ static void parts_have_the_sizes_of_the_specification(void **state) {
   (void)state;
   for (uint32_t num = 2; num <= 32768; num *= 2) {
     assert_int_equal(virtiofs_virtq_desc_bytes(num), 16 * num);
-    assert_int_equal(virtiofs_virtq_avail_bytes(num), 6 + 2 * num);
-    assert_int_equal(virtiofs_virtq_used_bytes(num), 6 + 8 * num);
+    assert_int_equal(virtiofs_virtq_driver_bytes(num, 0), 6 + 2 * num);
+    assert_int_equal(virtiofs_virtq_device_bytes(num, 0), 6 + 8 * num);
   }
 }
 
@@ -91,16 +91,16 @@ static void a_buffer_goes_there_and_back(void **state) {
   assert_true(virtiofs_virtq_pending(vq));
   assert_int_equal(take(), 1);
   assert_false(virtiofs_virtq_pending(vq));
-  assert_int_equal(chain.head, head);
+  assert_int_equal(chain.ticket, head);
   assert_int_equal(chain.in_count, 1);
   assert_int_equal(chain.out_count, 1);
   assert_int_equal(virtiofs_virtq_base(vq), 1);
-  virtiofs_virtq_put(vq, chain.head, 0xdeadbeef);
+  assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 16), 0);
   assert_false(fake_driver_get(&drv, &id, &len)); /* not before it is published */
   assert_true(virtiofs_virtq_publish(vq));
   assert_true(fake_driver_get(&drv, &id, &len));
   assert_int_equal(id, head);
-  assert_int_equal(len, 0xdeadbeef);
+  assert_int_equal(len, 16);
   assert_false(virtiofs_virtq_publish(vq));
   end();
 }
@@ -114,20 +114,20 @@ static void positions_wrap(void **state) {
     for (uint32_t round = 0; round < 66000 / nums[n] + 2; round++) {
       uint32_t id, len, count = nums[n];
       for (uint32_t i = 0; i < count; i++)
-        fake_driver_offer(&drv, fake_driver_chain(&drv, pair, 1, false));
-      uint16_t heads[256];
+        fake_driver_offer(&drv, fake_driver_chain(&drv, pair + 1, 1, false));
+      uint32_t heads[256];
       for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(take(), 1);
-        heads[i] = chain.head;
+        heads[i] = chain.ticket;
       }
       assert_int_equal(take(), 0);
       for (uint32_t i = count; i-- > 0;) /* in another order than they came */
-        virtiofs_virtq_put(vq, heads[i], round + i);
+        assert_int_equal(virtiofs_virtq_put(vq, heads[i], (round + i) % 17), 0);
       (void)!virtiofs_virtq_publish(vq);
       for (uint32_t i = count; i-- > 0;) {
         assert_true(fake_driver_get(&drv, &id, &len));
         assert_int_equal(id, heads[i]);
-        assert_int_equal(len, round + i);
+        assert_int_equal(len, (round + i) % 17);
       }
     }
     end();
@@ -146,7 +146,7 @@ static void the_largest_ring_can_be_full(void **state) {
   assert_int_equal(virtiofs_virtq_fault(vq), VIRTIOFS_VIRTQ_OK);
   assert_int_equal(virtiofs_virtq_base(vq), (40000 + 32768) & 0xffff);
   for (uint32_t i = 0; i < 32768; i++)
-    virtiofs_virtq_put(vq, (uint16_t)i, 0);
+    assert_int_equal(virtiofs_virtq_put(vq, (uint16_t)i, 0), 0);
   assert_true(virtiofs_virtq_publish(vq));
   assert_int_equal(fake_driver_used_idx(&drv), (40000 + 32768) & 0xffff);
   end();
@@ -178,7 +178,7 @@ static void descriptors_are_looked_at_once(void **state) {
   memset(drv.desc, 0xff, 128);
   memset(drv.regions[3].host, 0xff, FAKE_DATA_SIZE);
   assert_memory_equal(before, iov, sizeof before);
-  virtiofs_virtq_put(vq, head, 1);
+  assert_int_equal(virtiofs_virtq_put(vq, head, 1), 0);
   assert_true(virtiofs_virtq_publish(vq));
   end();
 }
@@ -188,20 +188,20 @@ static void a_ring_goes_on_elsewhere(void **state) {
   uint32_t id, len;
   begin(8, 0, 0);
   for (int i = 0; i < 3; i++)
-    fake_driver_offer(&drv, fake_driver_chain(&drv, pair, 1, false));
+    fake_driver_offer(&drv, fake_driver_chain(&drv, pair + 1, 1, false));
   assert_int_equal(take(), 1);
-  virtiofs_virtq_put(vq, chain.head, 0);
+  assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 0), 0);
   assert_true(virtiofs_virtq_publish(vq));
-  uint16_t base = virtiofs_virtq_base(vq);
+  uint32_t base = virtiofs_virtq_base(vq);
   virtiofs_virtq_free(vq);
   assert_int_equal(virtiofs_virtq_new(&vq, 8, 0), 0);
   assert_int_equal(virtiofs_virtq_map(vq, drv.desc, drv.avail, drv.used), 0);
-  virtiofs_virtq_start(vq, base);
+  assert_int_equal(virtiofs_virtq_start(vq, base), 0);
   assert_int_equal(take(), 1);
   assert_int_equal(take(), 1);
   assert_int_equal(take(), 0);
-  virtiofs_virtq_put(vq, 1, 5);
-  virtiofs_virtq_put(vq, 2, 6);
+  assert_int_equal(virtiofs_virtq_put(vq, 1, 5), 0);
+  assert_int_equal(virtiofs_virtq_put(vq, 2, 6), 0);
   assert_true(virtiofs_virtq_publish(vq));
   for (uint32_t i = 0; i < 3; i++) {
     assert_true(fake_driver_get(&drv, &id, &len));
@@ -217,8 +217,8 @@ static void a_ring_that_begins_anew_has_nothing_in_flight(void **state) {
   fake_driver_offer(&drv, fake_driver_chain(&drv, pair, 1, false));
   assert_int_equal(take(), 1);
   fake_driver_position(&drv, 0);
-  virtiofs_virtq_start(vq, 0);
-  fake_driver_offer(&drv, chain.head);
+  assert_int_equal(virtiofs_virtq_start(vq, 0), 0);
+  fake_driver_offer(&drv, (uint16_t)chain.ticket);
   assert_int_equal(take(), 1);
   assert_int_equal(virtiofs_virtq_fault(vq), VIRTIOFS_VIRTQ_OK);
   end();
@@ -229,14 +229,14 @@ static void a_ring_keeps_its_position_when_memory_moves(void **state) {
   struct fake_driver other;
   begin(8, 0, 0);
   fake_driver_init(&other, 8, 0);
-  fake_driver_offer(&drv, fake_driver_chain(&drv, pair, 1, false));
+  fake_driver_offer(&drv, fake_driver_chain(&drv, pair + 1, 1, false));
   assert_int_equal(take(), 1);
   memcpy(other.desc, drv.desc, 128);
   memcpy(other.avail, drv.avail, 22);
   memcpy(other.used, drv.used, 70);
   assert_int_equal(virtiofs_virtq_map(vq, other.desc, other.avail, other.used), 0);
   assert_int_equal(take(), 0);
-  virtiofs_virtq_put(vq, chain.head, 3);
+  assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 3), 0);
   assert_true(virtiofs_virtq_publish(vq));
   assert_int_equal(fake_driver_used_idx(&other), 1);
   assert_int_equal(fake_driver_used_idx(&drv), 0);

@@ -33,17 +33,19 @@ static int teardown(void **state) {
 
 /* True if the chain is whole. */
 static bool walk(uint16_t head, uint32_t capacity) {
-  uint32_t hint = 0;
+  struct virtiofs_walk_start start = {
+      .map = drv.map, .desc = drv.desc, .num = drv.num, .at = head, .indirect_allowed = true};
+  struct virtiofs_walk walk;
   chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = capacity};
-  struct virtiofs_walk walk = {.map = drv.map, .hint = &hint, .chain = &chain, .indirect_allowed = true};
   enum virtiofs_walk_result result;
-  virtiofs_walk_begin(&walk, drv.desc, drv.num, head);
+  virtiofs_walk_begin(&walk, &start, &chain);
   steps = 0;
   do {
     result = virtiofs_walk_step(&walk);
     steps++;
   } while (result == VIRTIOFS_WALK_MORE);
   why = walk.fault;
+  virtiofs_walk_finish(&walk, &chain);
   return result == VIRTIOFS_WALK_END;
 }
 

@@ -152,8 +152,11 @@ class Record:
             else:
                 self.replies[number] = message
             at += size
-        init = self.find("INIT", b"")[0]
+        init, answer = self.find("INIT", b"")
         self.minor = min(struct.unpack_from("<I", init, 44)[0], 45)
+        self.flags, second = struct.unpack_from("<I16xI", answer, 16 + 12)
+        if self.flags & 1 << 30:  # INIT_EXT
+            self.flags |= second << 32
 
     def find(self, opcode, part):
         for number, message in self.requests:
@@ -170,7 +173,7 @@ def write(folder, golden, record):
     name, _, opcode, part, expected = golden
     request, reply = record.find(opcode, part)
     nodeid, uid, gid, pid = struct.unpack_from("<QIII", request, 16)
-    lines = [f"# {record.origin}", f"minor {record.minor}", f"nodeid {nodeid:#x}", f"uid {uid}", f"gid {gid}",
+    lines = [f"# {record.origin}", f"minor {record.minor}", f"flags {record.flags:#x}", f"nodeid {nodeid:#x}", f"uid {uid}", f"gid {gid}",
              f"pid {pid}"]
     for each in expected:
         if isinstance(each, tuple):
