@@ -10,6 +10,8 @@
  *   --queues=N           request queues, 1 .. 64, default 1; threads that read a mount's requests, default 4
  *   --thread-pool-size=N threads for operations that block, 0 .. 64
  *   --log-level=LEVEL    error, warn, info, debug or trace
+ *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
+ *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * The server keeps the socket when a front-end leaves and serves the next; a mount ends it when it is taken

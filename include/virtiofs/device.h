@@ -13,6 +13,7 @@
 #include <virtiofs/backend.h>
 #include <virtiofs/fusedev.h>
 #include <virtiofs/log.h>
+#include <virtiofs/message.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,39 @@ extern "C" {
 
 /** A device. Opaque. */
 struct virtiofs_device;
+
+/**
+ * Who is shown each message of a device on its way in and out, for records and statistics.
+ *
+ * Both are called on the thread of the message's queue, which does nothing else meanwhile; those of different queues at
+ * once. A mount has no queues: there a request's thread is one of those that read, and the reply's is whichever
+ * answers. They must not block for long, must not change the message, and must not call into the device. The bytes are
+ * the guest's, who may change them at any time, before, while and after they are looked at: what is seen here need not
+ * be what was acted on, and must not be trusted.
+ */
+struct virtiofs_tap {
+  size_t size; /**< sizeof(struct virtiofs_tap) */
+
+  /**
+   * A request has been taken from the ring, and nothing of it has been looked at: it may be anything.
+   * @ctx:   virtiofs_device_config.tap_ctx
+   * @queue: 0: the high-priority queue; 1 ..: request queues; of a mount: which thread has read it, 1 ..
+   * @msg:   valid during the call
+   * Return: anything; reply() is given it. Required.
+   */
+  uint64_t (*request)(void *ctx, uint32_t queue, const struct virtiofs_message *msg);
+
+  /**
+   * The request goes back to the guest, right after this call. Once for each request, also when the driver has taken
+   * the ring away meanwhile.
+   * @msg:   the same one, whose @in array means nothing any more; the reply is the first @used bytes of its @out. Valid
+   *         during the call
+   * @used:  bytes of the reply; 0 if there is none (FORGET, no room for a reply)
+   * @token: what request() has returned
+   * Required.
+   */
+  void (*reply)(void *ctx, uint32_t queue, const struct virtiofs_message *msg, size_t used, uint64_t token);
+};
 
 /** How a device is made. Zero means default. */
 struct virtiofs_device_config {
@@ -39,6 +73,8 @@ struct virtiofs_device_config {
   uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^30; 0: 1,048,576; beyond: ENFILE */
   uint64_t max_handles;           /**< open files that the guest may hold, up to 2^30; 0: 65,536; beyond: ENFILE */
   struct virtiofs_log log;        /**< where to speak; copied */
+  const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
+  void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */
 };
 
 /**
@@ -46,8 +82,8 @@ struct virtiofs_device_config {
  * @out:    NULL after an error
  * @config: copied
  *
- * Starts no thread. Return: 0; -EINVAL if something is out of range; -E2BIG if @config or its ops are of a newer
- * library and use it; -ENOMEM; -EMFILE. Threads: any.
+ * Starts no thread. Return: 0; -EINVAL if something is out of range or missing; -E2BIG if @config, its ops or its tap
+ * are of a newer library and use it; -ENOMEM; -EMFILE. Threads: any.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device **out,
                                                           const struct virtiofs_device_config *config);

@@ -12,6 +12,7 @@
 #include "daemon/listen.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
+#include "daemon/record.h"
 
 #define TAG "daemon"
 #define MOUNT_THREADS 4U
@@ -72,14 +73,33 @@ static int run_device(struct virtiofs_device *dev, const struct virtiofs_daemon_
   return rc == -ECANCELED ? 0 : rc;
 }
 
-static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
-               const char *program, const struct virtiofs_ops *ops, void *fs) {
-  struct virtiofs_log log = {.fn = virtiofs_log_stderr, .level = options->log_level};
-  int rc = virtiofs_daemon_process_prepare(program);
-  if (rc == 0 && config->start != NULL)
-    rc = config->start(&fs, &log);
+static int run_new_device(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
+                          const char *program) {
+  struct virtiofs_device *dev;
+  virtiofs_daemon_signals_hold();
+  int rc = virtiofs_device_new(&dev, config);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
+  else
+    rc = run_device(dev, options, program, &config->log);
+  virtiofs_device_free(dev);
+  return rc;
+}
+
+/* With what the program brings: between its start and its stop. */
+static int run_program(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                       const char *program, struct virtiofs_device_config *device) {
+  int rc = config->start != NULL ? config->start(&device->fs, &device->log) : 0;
   if (rc != 0)
     return rc;
+  rc = run_new_device(options, device, program);
+  if (config->stop != NULL)
+    config->stop(device->fs);
+  return rc;
+}
+
+static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+               const char *program, const struct virtiofs_ops *ops, void *fs) {
   struct virtiofs_device_config device = {
       .size = sizeof(device),
       .ops = ops,
@@ -89,18 +109,19 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
       .pool_threads = options->pool_threads,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,
-      .log = log,
+      .log = {.fn = virtiofs_log_stderr, .level = options->log_level},
   };
-  struct virtiofs_device *dev;
-  virtiofs_daemon_signals_hold();
-  rc = virtiofs_device_new(&dev, &device);
-  if (rc != 0)
-    (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
-  else
-    rc = run_device(dev, options, program, &log);
-  virtiofs_device_free(dev);
-  if (config->stop != NULL)
-    config->stop(fs);
+  struct virtiofs_daemon_record *record = NULL;
+  int rc = virtiofs_daemon_process_prepare(program);
+  /* Before the program may give up what it takes to make the file. */
+  if (rc == 0 && options->record != NULL) {
+    rc = virtiofs_daemon_record_open(&record, program, options->record, options->record_data, &device.log);
+    device.tap = &virtiofs_daemon_record_tap;
+    device.tap_ctx = record;
+  }
+  if (rc == 0)
+    rc = run_program(options, config, program, &device);
+  virtiofs_daemon_record_close(record);
   return rc;
 }
 

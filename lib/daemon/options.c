@@ -11,6 +11,7 @@
 
 #define POOL_MAX 64U
 #define SHOWN_MAX 128
+#define RECORD_DATA_MAX (1U << 20)
 
 /* Above the keys that a program may use. */
 enum {
@@ -21,6 +22,8 @@ enum {
   KEY_QUEUES,
   KEY_POOL,
   KEY_LOG_LEVEL,
+  KEY_RECORD,
+  KEY_RECORD_DATA,
   KEY_CAPABILITIES,
 };
 
@@ -33,6 +36,9 @@ static const struct argp_option argp_options[] = {
      0},
     {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
+    {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
+    {"record-data", KEY_RECORD_DATA, "BYTES", 0,
+     "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
     {"print-capabilities", KEY_CAPABILITIES, NULL, 0, "Say in JSON what this program can do, and exit", 0},
     {0},
 };
@@ -41,6 +47,7 @@ static const struct argp_option argp_options[] = {
 struct parse {
   struct virtiofs_daemon_options *options;
   const struct virtiofs_daemon_config *config;
+  bool record_data;
   FILE *quiet; /* where argp's second line about --help goes: one line says it */
 };
 
@@ -75,12 +82,15 @@ static enum virtiofs_log_level level(const struct argp_state *state, const char 
   fail(state, "--log-level must be error, warn, info, debug or trace, not", text);
 }
 
-static void check(const struct argp_state *state, const struct virtiofs_daemon_options *options) {
+static void check(const struct argp_state *state, const struct parse *parse) {
+  const struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
+  if (parse->record_data && options->record == NULL)
+    fail(state, "--record-data is nothing without --record", NULL);
 }
 
 static const char *tag(const struct argp_state *state, const char *text) {
@@ -125,13 +135,20 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   case KEY_LOG_LEVEL:
     options->log_level = level(state, arg);
     return 0;
+  case KEY_RECORD:
+    options->record = arg;
+    return 0;
+  case KEY_RECORD_DATA:
+    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
+    parse->record_data = true;
+    return 0;
   case KEY_CAPABILITIES:
     options->print_capabilities = true;
     return 0;
   case ARGP_KEY_ARG:
     fail(state, "unexpected argument", arg);
   case ARGP_KEY_END:
-    check(state, options);
+    check(state, parse);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;

@@ -50,6 +50,13 @@ static int complete_config(struct virtiofs_device_config *config) {
   return 0;
 }
 
+static int copy_tap(struct virtiofs_tap *tap, const struct virtiofs_tap *given) {
+  if (given == NULL)
+    return 0;
+  int rc = virtiofs_config_copy(tap, sizeof(*tap), given, given->size);
+  return rc == 0 && (tap->request == NULL || tap->reply == NULL) ? -EINVAL : rc;
+}
+
 static int make_session(struct virtiofs_device *dev, const struct virtiofs_device_config *config) {
   struct virtiofs_session_config session = {
       .ops = config->ops,
@@ -72,6 +79,8 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->session = dev->session;
     queue->pool = config->pool_threads != 0 ? &dev->pool : NULL;
     queue->log = &dev->log;
+    queue->tap = config->tap != NULL ? &dev->tap : NULL;
+    queue->tap_ctx = config->tap_ctx;
     queue->late = &dev->late;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
@@ -95,6 +104,8 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   if (dev == NULL)
     return -ENOMEM;
   dev->log = config.log;
+  dev->has_tap = config.tap != NULL;
+  dev->tap_ctx = config.tap_ctx;
   dev->has_tag = config.tag != NULL;
   dev->pool_threads = config.pool_threads;
   dev->max_write = config.max_write;
@@ -107,6 +118,8 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   pthread_cond_init(&dev->late.changed, NULL);
   dev->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   rc = dev->stop_fd >= 0 ? 0 : -errno;
+  if (rc == 0)
+    rc = copy_tap(&dev->tap, config.tap);
   if (rc == 0)
     rc = virtiofs_config_space_init(&dev->config, config.tag, config.request_queues);
   if (rc == 0)

@@ -13,6 +13,9 @@
 
 struct virtiofs_device {
   struct virtiofs_log log;
+  bool has_tap;
+  struct virtiofs_tap tap;
+  void *tap_ctx;
   struct virtiofs_session *session;
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;

@@ -64,6 +64,8 @@ static void complete(struct virtiofs_message *msg, size_t used) {
   struct virtiofs_host *host = worker->host;
   struct virtiofs_device *dev = host->dev;
   atomic_fetch_add(&dev->completing, 1);
+  if (dev->has_tap)
+    dev->tap.reply(dev->tap_ctx, worker->lane, msg, used, item->slot.token);
   virtiofs_fusedev_reply(msg, used);
   if (virtiofs_session_abandoned(&item->slot.req)) {
     pthread_mutex_lock(&dev->late.lock);
@@ -86,6 +88,8 @@ static void submit(struct worker *worker, struct virtiofs_message *msg) {
   item->worker = worker;
   item->slot.slots = NULL;
   msg->complete = complete;
+  if (dev->has_tap)
+    item->slot.token = dev->tap.request(dev->tap_ctx, worker->lane, msg);
   atomic_fetch_add(&worker->in_flight, 1);
   /* Other workers may be waiting for the one that this one would have to read. */
   bool defer = dev->pool_threads != 0;

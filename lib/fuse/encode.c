@@ -64,7 +64,9 @@ static inline ssize_t encode_args(const struct virtiofs_fuse_op *op, const struc
                                   const struct virtiofs_fuse_header *header, const union virtiofs_fuse_out *out,
                                   const struct iovec *iov, uint32_t count) {
   struct virtiofs_fuse_reply reply = {.size = virtiofs_fuse_out_size(op, proto, header->opcode)};
-  union virtiofs_wire_out far, *near = header->swapped ? NULL : place(iov, count, op->out_size);
+  /* What has no arguments of a fixed size may have some all the same: GETXATTR's, when only the size is asked for. */
+  bool can_place = !header->swapped && op->out_size > 0;
+  union virtiofs_wire_out far, *near = can_place ? place(iov, count, op->out_size) : NULL;
   if (!op->encode(&reply, near != NULL ? near : &far, out, proto))
     return -EINVAL;
   size_t len = VIRTIOFS_FUSE_OUT_HEADER + (size_t)reply.size + reply.more;
@@ -73,7 +75,7 @@ static inline ssize_t encode_args(const struct virtiofs_fuse_op *op, const struc
   if (header->swapped && reply.size > 0)
     virtiofs_wire_swap(&far, reply.size, virtiofs_fuse_out_layout(op, proto, header->opcode));
   put_header(header, 0, len, iov, count);
-  if (near == NULL || reply.text != NULL)
+  if ((near == NULL && reply.size > 0) || reply.text != NULL)
     put_rest(iov, count, near == NULL ? &far : NULL, &reply);
   return (ssize_t)len;
 }

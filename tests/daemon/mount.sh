@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # --mountpoint: file systems on this host, with the host's own as the oracle.
 #
-#   tests/daemon/mount.sh HELLO PASSTHROUGH
+#   tests/daemon/mount.sh HELLO PASSTHROUGH TRACE
 #
 # Status: 0 passed, 1 failed, 77 no FUSE mounts here.
 set -euo pipefail
@@ -17,6 +17,7 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 
 hello=$1
 passthrough=$2
+trace=$3
 SECONDS_MAX=30
 dir=$(mktemp -d)
 mnt=$dir/mnt
@@ -105,6 +106,14 @@ ends_while_in_use() {
   exec 5<&-
 }
 
+# What was recorded of all that: each request has its reply, and nothing is there that FUSE doesn't know.
+record_is_whole() {
+  "$trace" --summary "$dir/record" >"$dir/summary"
+  tail -n 1 "$dir/summary"
+  tail -n 1 "$dir/summary" | grep -qE '^[0-9]{4,} requests, 0 notifications, 0 unanswered, 0 unparsed$'
+  grep -qE '^READ +[1-9]' "$dir/summary"
+}
+
 mkdir "$mnt" "$share"
 make_tree "$share/tree"
 [[ $(id -u) == 0 && -c /dev/fuse ]] || skip 'needs root and /dev/fuse'
@@ -115,10 +124,11 @@ contents "$share/tree" >"$dir/contents"
 # Not in a subshell: they start and end the server.
 hello_is_there
 check_report hello 0 ''
-serve "$passthrough" --shared-dir "$share" --device-nodes
+serve "$passthrough" --shared-dir "$share" --device-nodes --record "$dir/record"
 check reads-as-the-host reads_as_the_host
 check writes-as-the-host writes_as_the_host
 check many-at-once many_at_once
 ends_while_in_use
 check_report ends-while-in-use 0 ''
+check record record_is_whole
 ((CHECKS_FAILED == 0))
