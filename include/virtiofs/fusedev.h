@@ -43,6 +43,13 @@ struct virtiofs_fusedev_config {
   bool private_mount;     /**< only for the user who mounts; else for all, by the files' permissions */
   bool devices;           /**< device nodes work; else MS_NODEV */
   bool set_id;            /**< set-user-ID bits count; else MS_NOSUID */
+  /**
+   * Where the bytes of a message are to lie, for who hands them on to somebody that sees only some memory: @bytes, at a
+   * page, for as long as there is a channel; NULL if there is none. Called by the thread that reads, once for each
+   * message. NULL: memory of the library's own.
+   */
+  void *(*pages)(void *ctx, size_t bytes);
+  void *pages_ctx;
 };
 
 /**

@@ -36,6 +36,8 @@ struct virtiofs_fusedev_channel {
   struct entry *free;            /* the reader's */
   _Atomic(struct entry *) given; /* given back since the reader looked */
   unsigned char *entries;
+  void *(*pages)(void *ctx, size_t bytes);
+  void *pages_ctx;
 };
 
 static struct entry *entry_at(const struct virtiofs_fusedev_channel *channel, uint32_t i) {
@@ -46,6 +48,7 @@ static struct entry *entry_of(struct virtiofs_message *msg) {
   return (struct entry *)(void *)((unsigned char *)msg - offsetof(struct entry, msg));
 }
 
+/* Bytes of a message: a page for the head of a request, its body, and the same for the reply. */
 static size_t pages_size(const struct virtiofs_fusedev_channel *channel) {
   return 2 * (PAGE + channel->body);
 }
@@ -71,6 +74,8 @@ int virtiofs_fusedev_channel_new(struct virtiofs_fusedev_channel **out, struct v
   if (channel == NULL)
     return -ENOMEM;
   channel->count = mount->messages;
+  channel->pages = mount->pages;
+  channel->pages_ctx = mount->pages_ctx;
   /* Names and values may be as long as 64 KiB, whatever a WRITE may be; the kernel asks for 8 KiB at least. */
   channel->body = (mount->max_write > 2 * 65536U ? mount->max_write : 2 * 65536U) + PAGE;
   channel->stride = (sizeof(struct entry) + mount->message_data + align - 1) / align * align;
@@ -100,7 +105,8 @@ void virtiofs_fusedev_channel_close(struct virtiofs_fusedev_channel *channel) {
 void virtiofs_fusedev_channel_free(struct virtiofs_fusedev_channel *channel) {
   if (channel == NULL)
     return;
-  for (uint32_t i = 0; channel->entries != NULL && i < channel->count; i++)
+  bool own = channel->pages == NULL && channel->entries != NULL;
+  for (uint32_t i = 0; own && i < channel->count; i++)
     if (entry_at(channel, i)->pages != NULL)
       munmap(entry_at(channel, i)->pages, pages_size(channel));
   virtiofs_fusedev_channel_close(channel);
@@ -130,6 +136,10 @@ static void put_back(struct virtiofs_fusedev_channel *channel, struct entry *ent
 static bool has_pages(struct virtiofs_fusedev_channel *channel, struct entry *entry) {
   if (entry->pages != NULL)
     return true;
+  if (channel->pages != NULL) {
+    entry->pages = channel->pages(channel->pages_ctx, pages_size(channel));
+    return entry->pages != NULL;
+  }
   void *pages = mmap(NULL, pages_size(channel), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   entry->pages = pages != MAP_FAILED ? pages : NULL;
   return entry->pages != NULL;

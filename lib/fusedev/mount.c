@@ -65,6 +65,8 @@ int virtiofs_fusedev_new(struct virtiofs_fusedev **out, const struct virtiofs_fu
   mnt->max_write = config.max_write;
   mnt->message_data = config.message_data;
   mnt->messages = config.messages;
+  mnt->pages = config.pages;
+  mnt->pages_ctx = config.pages_ctx;
   /* Absolute, as the program may go elsewhere before it unmounts. */
   mnt->mountpoint = realpath(config.mountpoint, NULL);
   rc = mnt->mountpoint != NULL ? 0 : -errno;

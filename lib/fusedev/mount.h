@@ -10,6 +10,8 @@ struct virtiofs_fusedev {
   char *mountpoint; /* absolute */
   bool mounted;     /* as far as we know */
   uint32_t max_write, message_data, messages;
+  void *(*pages)(void *ctx, size_t bytes); /* NULL: our own */
+  void *pages_ctx;
 };
 
 #endif

@@ -14,6 +14,8 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 . "$here/inside/checks.sh"
 # shellcheck source=tests/guest/tree.sh
 . "$here/tree.sh"
+# shellcheck source=tests/support/host_mount.sh
+. "$here/../support/host_mount.sh"
 
 hello=$1
 passthrough=$2
@@ -38,27 +40,18 @@ trap cleanup EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT HUP
 
-is_mounted() { mountpoint -q "$mnt"; }
-is_mounted_or_gone() { is_mounted || gone "$server"; }
-
 # serve PROGRAM ARGUMENT...: mounted when it returns.
 serve() {
   "$@" --mountpoint "$mnt" </dev/null >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" is_mounted_or_gone || true
-  is_mounted || die "doesn't mount: $(cat "$dir/log")"
+  await_mount "$server" "$dir/log" "$SECONDS_MAX"
 }
 
-# ended STATUS: the server has ended with it, and the mount is gone.
-ended() {
-  local status=0
-  wait "$server" || status=$?
+# server_ended STATUS: it was our server.
+server_ended() {
+  local pid=$server
   server=
-  want 'the exit status' "$1" "$status"
-  if is_mounted; then
-    echo "still mounted: $(cat "$dir/log")"
-    return 1
-  fi
+  ended "$pid" "$1"
 }
 
 hello_is_there() {
@@ -67,38 +60,13 @@ hello_is_there() {
   want 'the content' 'hello, guest' "$(cat "$mnt/hello.txt")"
   want 'the type' fuse.virtiofs "$(awk -v dir="$mnt" '$2 == dir { print $3 }' /proc/mounts)"
   umount "$mnt"
-  ended 0
-}
-
-reads_as_the_host() {
-  same_text "$dir/listing" listing "$mnt/tree"
-  same_text "$dir/attributes" attributes "$mnt/tree"
-  same_text "$dir/contents" contents "$mnt/tree"
-}
-
-writes_as_the_host() {
-  tar -C "$share" -cf - tree | tar -C "$mnt" --one-top-level=copy -xpf -
-  contents "$share/tree" >"$dir/contents.expected"
-  same_text "$dir/contents.expected" contents "$share/copy/tree"
-  mv "$mnt/copy" "$mnt/moved"
-  want 'what the host sees' moved "$(cd "$share" && echo mov*)"
-  rm -r "$mnt/moved"
-  want 'what the host sees then' tree "$(ls "$share")"
-}
-
-many_at_once() {
-  local i pids=()
-  for i in 1 2 3 4 5 6 7 8; do
-    (mkdir "$mnt/$i" && cp -r "$mnt/tree/odd" "$mnt/$i/" && diff -r "$share/tree/odd" "$mnt/$i/odd" && rm -r "$mnt/${i:?}") &
-    pids+=($!)
-  done
-  for i in "${pids[@]}"; do wait "$i"; done
+  server_ended 0
 }
 
 ends_while_in_use() {
   exec 5<"$mnt/tree/odd/size-70001"
   kill -TERM "$server"
-  ended 0
+  server_ended 0
   if head -c 1 <&5 2>"$dir/err"; then
     echo 'expected an error for what is read after the end'
     return 1
@@ -116,10 +84,8 @@ record_is_whole() {
 
 mkdir "$mnt" "$share"
 make_tree "$share/tree"
-[[ $(id -u) == 0 && -c /dev/fuse ]] || skip 'needs root and /dev/fuse'
-listing "$share/tree" >"$dir/listing"
-attributes "$share/tree" >"$dir/attributes"
-contents "$share/tree" >"$dir/contents"
+need_fuse
+expect_tree
 
 # Not in a subshell: they start and end the server.
 hello_is_there
