@@ -182,6 +182,24 @@ static void what_another_device_has_is_not_there(void **state) {
   end();
 }
 
+/* Nor what was given back and not shown yet. */
+static void what_was_not_shown_is_not_there(void **state) {
+  (void)state;
+  begin(0);
+  for (uint32_t i = 0; i < NUM; i++) {
+    put(i, 4, (uint16_t)i, AVAIL);
+    assert_int_equal(take(), 1);
+  }
+  put(0, 4, 4, AVAIL2); /* in good time, so to speak */
+  assert_int_equal(virtiofs_virtq_put(vq, chain.ticket, 0), 0);
+  assert_false(virtiofs_virtq_pending(vq));
+  assert_int_equal(take(), 0);
+  assert_true(virtiofs_virtq_publish(vq));
+  put(0, 4, 4, AVAIL2);
+  assert_int_equal(take(), 1);
+  end();
+}
+
 static void expect(enum virtiofs_virtq_fault fault) {
   uint32_t base = virtiofs_virtq_base(vq);
   for (int i = 0; i < 3; i++) {
@@ -384,6 +402,7 @@ int main(void) {
       cmocka_unit_test(what_is_available),
       cmocka_unit_test(bases),
       cmocka_unit_test(what_another_device_has_is_not_there),
+      cmocka_unit_test(what_was_not_shown_is_not_there),
       cmocka_unit_test(faults_of_the_ring),
       cmocka_unit_test(faults_of_tables),
       cmocka_unit_test(a_table),
