@@ -33,6 +33,7 @@ static void walk(struct virtiofs_extensions all, size_t left) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input in = {.data = data, .left = size};
   struct virtiofs_fuse_proto proto = {.agreed = true, .minor = 45, .swapped = (fuzz_u8(&in) & 1) != 0};
+  proto.flags = VIRTIOFS_FUSE_SECURITY_CTX | VIRTIOFS_FUSE_CREATE_SUPP_GROUP;
   size_t len = in.left / 8 * 8;
   if (len > VIRTIOFS_FUSE_EXTENSIONS_MAX + 64)
     return 0;

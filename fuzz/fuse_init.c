@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Targets: virtiofs_fuse_request_decode of INIT, virtiofs_fuse_init_negotiate, its reply both ways.
+/* Targets: virtiofs_fuse_request_decode of INIT, virtiofs_fuse_init_negotiate, its reply both ways,
+ * virtiofs_fuse_init_accept.
  * Input: what the server would like (20 bytes); then the request. */
 #include <stdlib.h>
 
 #include <virtiofs/fuse.h>
 
 #include "fuse/init.h"
+#include "fuse/init_flags.h"
 #include "target.h"
 
 static void must(bool so) {
@@ -24,7 +26,7 @@ static void answer(const struct virtiofs_fuse_header *header, const struct virti
     return;
   const struct virtiofs_fuse_init_out *init = &out.init;
   must((init->flags & ~(in->flags | VIRTIOFS_FUSE_INIT_EXT)) == 0);
-  must((init->flags & ~(wants->flags | VIRTIOFS_FUSE_INIT_EXT)) == 0);
+  must((init->flags & ~(wants->flags | virtiofs_fuse_init_flags_of(VIRTIOFS_FUSE_INIT_REPLY))) == 0);
   must((init->flags >> 32) == 0 || (init->flags & in->flags & VIRTIOFS_FUSE_INIT_EXT) != 0);
   must(proto.minor <= VIRTIOFS_FUSE_MINOR && (!proto.agreed || proto.minor <= in->minor));
   must(init->max_write <= wants->max_write && (uint64_t)init->max_pages * 4096 >= init->max_write);
@@ -32,6 +34,10 @@ static void answer(const struct virtiofs_fuse_header *header, const struct virti
   must(len == 24 || len == 40 || len == 80);
   must(virtiofs_fuse_reply_decode(&proto, header, &back, &iov, 1, (size_t)len) == 0);
   must(back.init.major == VIRTIOFS_FUSE_MAJOR && (len < 80 || back.init.flags == init->flags));
+  struct virtiofs_fuse_proto driver = {.swapped = proto.swapped};
+  must(virtiofs_fuse_init_accept(in, &back.init, &driver) == 0);
+  must(driver.agreed == proto.agreed && driver.flags == proto.flags && driver.swapped == proto.swapped);
+  must(!proto.agreed || driver.minor == proto.minor);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

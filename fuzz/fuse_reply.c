@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Targets: virtiofs_fuse_reply_decode, virtiofs_fuse_notify_decode.
+/* Targets: virtiofs_fuse_reply_decode, virtiofs_fuse_init_accept, virtiofs_fuse_notify_decode.
  * Input: minor, what was agreed on, opcode (0: a notification), bytes not to be believed in; then the message.
  * What was read has to be written the same way again. */
 #include <stdlib.h>
@@ -19,6 +19,20 @@ static void notification(const struct virtiofs_fuse_proto *proto, const struct i
   free(storage);
 }
 
+/* Whatever a server says, what a driver goes on with is sound. */
+static void accept_init(const struct virtiofs_fuse_init_out *from) {
+  struct virtiofs_fuse_init_in in;
+  struct virtiofs_fuse_init_out out = *from;
+  struct virtiofs_fuse_proto proto = {.agreed = false};
+  virtiofs_fuse_init_offer(&in, from->minor % 46, (from->flags & VIRTIOFS_FUSE_MAP_ALIGNMENT) != 0);
+  if (virtiofs_fuse_init_accept(&in, &out, &proto) != 0)
+    return;
+  bool sizes = out.max_write >= 4096 && out.max_write <= out.max_pages * 4096U;
+  bool times = out.time_gran > 0 && out.time_gran <= 1000000000U;
+  if (!proto.agreed || (proto.flags & ~in.flags) != 0 || !sizes || !times)
+    abort();
+}
+
 static void reply(const struct virtiofs_fuse_proto *proto, uint8_t opcode, const struct iovec *iov, size_t used) {
   struct virtiofs_fuse_header header = {.opcode = opcode, .swapped = proto->swapped};
   union virtiofs_fuse_out out;
@@ -28,6 +42,8 @@ static void reply(const struct virtiofs_fuse_proto *proto, uint8_t opcode, const
   header.opcode &= 63;
   if (virtiofs_fuse_reply_decode(proto, &header, &out, iov, 1, used) != 0)
     return;
+  if (header.opcode == VIRTIOFS_FUSE_INIT)
+    accept_init(&out.init);
   if (header.opcode == VIRTIOFS_FUSE_READLINK) {
     memset(target, 't', sizeof(target));
     out.readlink.target = target;

@@ -39,11 +39,19 @@ static void answer(const struct virtiofs_fuse_proto *proto, const struct virtiof
   free(iov.iov_base);
 }
 
+/* What was agreed on, as far as messages change by it. */
+static uint64_t flags_of(uint8_t bits) {
+  uint64_t flags = (bits & 4) != 0 ? VIRTIOFS_FUSE_SETXATTR_EXT : 0;
+  uint64_t others = VIRTIOFS_FUSE_EXPORT_SUPPORT | VIRTIOFS_FUSE_SECURITY_CTX | VIRTIOFS_FUSE_CREATE_SUPP_GROUP |
+                    VIRTIOFS_FUSE_POSIX_LOCKS | VIRTIOFS_FUSE_FLOCK_LOCKS;
+  return (bits & 8) != 0 ? flags : flags | others;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input in = {.data = data, .left = size};
   uint8_t minor = fuzz_u8(&in), bits = fuzz_u8(&in);
   struct virtiofs_fuse_proto proto = {
-      .agreed = (bits & 1) == 0, .minor = minor % 46, .swapped = (bits & 2) != 0, .setxattr_ext = (bits & 4) != 0};
+      .agreed = (bits & 1) == 0, .minor = minor % 46, .swapped = (bits & 2) != 0, .flags = flags_of(bits)};
   size_t piece = 1 + fuzz_u8(&in);
   size_t room = fuzz_u8(&in);
   struct iovec iov[SEGMENTS], copy[SEGMENTS];

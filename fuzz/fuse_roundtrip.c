@@ -124,11 +124,19 @@ static void read_and_write(const struct virtiofs_fuse_proto *proto, unsigned cha
   must(again.header.opcode == opcode && again.header.unique == req.header.unique && again.in.nodeid == req.in.nodeid);
 }
 
+/* What was agreed on, as far as messages change by it. */
+static uint64_t flags_of(uint8_t bits) {
+  uint64_t flags = (bits & 2) != 0 ? VIRTIOFS_FUSE_SETXATTR_EXT : 0;
+  uint64_t others = VIRTIOFS_FUSE_EXPORT_SUPPORT | VIRTIOFS_FUSE_SECURITY_CTX | VIRTIOFS_FUSE_CREATE_SUPP_GROUP |
+                    VIRTIOFS_FUSE_POSIX_LOCKS | VIRTIOFS_FUSE_FLOCK_LOCKS;
+  return (bits & 8) != 0 ? flags : flags | others;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input in = {.data = data, .left = size};
   uint8_t minor = fuzz_u8(&in), bits = fuzz_u8(&in);
   struct virtiofs_fuse_proto proto = {
-      .agreed = true, .minor = minor % 46, .swapped = (bits & 1) != 0, .setxattr_ext = (bits & 2) != 0};
+      .agreed = true, .minor = minor % 46, .swapped = (bits & 1) != 0, .flags = flags_of(bits)};
   struct virtiofs_fuse_header header = {.opcode = fuzz_u8(&in) % 64, .unique = 4};
   char texts[2][64];
   struct virtiofs_name names[2];

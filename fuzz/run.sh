@@ -22,8 +22,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
 for target in "$@"; do
+  # What speaks FUSE knows its words.
+  words=()
+  case $target in fuse_* | session_*) words=(-dict="$root/fuzz/fuse.dict") ;; esac
   mkdir -p "$build/found/$target"
   if (cd "$build" && "./$target" -max_total_time="$seconds" -max_len=8192 -print_final_stats=1 \
+    ${words[@]+"${words[@]}"} \
     "found/$target" "$root/fuzz/corpus/$target") >"$log" 2>&1; then
     printf '%-20s %s executions\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else

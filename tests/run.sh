@@ -4,7 +4,7 @@
 #
 #   tests/run.sh [STEP...]     all steps, or only those named
 #
-# Steps: debug (gcc), release (clang), asan, tsan, aarch64, s390x, fuzz, quickstart. Each step's output goes to
+# Steps: debug (gcc), release (clang), asan, tsan, aarch64, s390x, fuzz, coverage, quickstart. Each step's output goes to
 # build/run/STEP.log; the end of it is shown where the step fails. As root: packages come from Debian by apt-get.
 # Ends with a line "N passed, N failed". Status: 0 if all passed, else 1. tests/long.sh has what takes longer.
 set -euo pipefail
@@ -15,9 +15,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/apt.sh
 . "$here/support/apt.sh"
 
-STEPS=(debug release asan tsan aarch64 s390x fuzz quickstart)
+STEPS=(debug release asan tsan aarch64 s390x fuzz coverage quickstart)
 TEST_PACKAGES=(g++ clang llvm libclang-rt-14-dev libcmocka-dev qemu-user-static gcc-aarch64-linux-gnu
-  gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross universal-ctags python3 git spin)
+  gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross universal-ctags python3 git gcovr spin)
 LOG_LINES=60
 JOBS=$(nproc)
 logs=$BUILD_DIR/run
@@ -96,6 +96,9 @@ step_fuzz() {
   run_tests fuzz -L fuzz
 }
 
+# The codec: at least 95 % of its lines, 90 % of its branches.
+step_coverage() { "$here/coverage.sh"; }
+
 step_quickstart() { "$REPO_DIR/examples/quickstart.sh" --check; }
 
 # Runs one step with its output in a log; counts it.
@@ -108,7 +111,7 @@ run_step() {
   step_pid=
   if ((status == 0)); then
     passed=$((passed + 1))
-    grep -hE '^[0-9]+% tests passed|^[0-9]+ passed, [0-9]+ failed' "$logs/$name.log" | sed "s/^/        $name: /" || true
+    grep -hE '^[0-9]+% tests passed|^[0-9]+ passed, [0-9]+ failed|^lib/[a-z]+: lines' "$logs/$name.log" | sed "s/^/        $name: /" || true
     grep -hE 'Skipped|^SKIP ' "$logs/$name.log" | sed "s/^/        $name: /" || true
     progress "$name passed in $((SECONDS - begun)) s"
   else

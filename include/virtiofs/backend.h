@@ -79,6 +79,77 @@ extern "C" {
 #define VIRTIOFS_BLOCKING_ALL UINT64_MAX
 
 /**
+ * Bits of virtiofs_ops.semantics: promises that only you can make. An operation that is there is offered to the guest
+ * by itself; what follows changes who does a thing, the guest or you, and is never guessed. Promise what you do; the
+ * guest's driver may be too old for it, and virtiofs_req_semantics() says what holds for a mount. Each has the bit of
+ * the INIT flag of its name.
+ *
+ * A promise without an operation that it is about, or one that contradicts another, is a mistake: of virtiofs_ops, and
+ * the device is not made (-EINVAL); of init, and the mount fails (EIO). The log names it.
+ */
+
+/** open truncates the file when O_TRUNC is among its flags. Otherwise the guest sends a setattr behind the open. If
+ * set-user-id has to go then, HANDLE_KILLPRIV or _V2 is needed too: the guest doesn't see to that. Needs open. */
+#define VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC (UINT64_C(1) << 3)
+/** lookup finds "." and ".." in any node, whatever its type: "." is the node itself, ".." is the directory that it is
+ * in, and for the root the root; nothing outside of the share. So a guest can export the mount by NFS, as long as it
+ * remembers the files: one that it has forgotten is ESTALE. Needs lookup; not with NO_EXPORT_SUPPORT. */
+#define VIRTIOFS_SEMANTICS_EXPORT_SUPPORT (UINT64_C(1) << 4)
+/** `in->umask` is applied to `in->mode` by create, mkdir, mknod and tmpfile, unless a default ACL of the directory
+ * takes its place. Otherwise the guest has applied it. */
+#define VIRTIOFS_SEMANTICS_DONT_MASK (UINT64_C(1) << 6)
+/** setlk and setlkw serve flock(2) too: `in->flock` is set, the lock is the open file's and apart from those of
+ * fcntl(2), and release drops it when told by VIRTIOFS_RELEASE_FLOCK_UNLOCK. Otherwise flock(2) stays in the guest.
+ * Needs setlk and setlkw. Drivers before 7.17 know no locks of fcntl(2) without these. */
+#define VIRTIOFS_SEMANTICS_FLOCK_LOCKS (UINT64_C(1) << 10)
+/** The guest's page cache may hold what is written, and then the guest alone says what size, mtime and ctime are
+ * (setattr with SET_SIZE, SET_MTIME, SET_CTIME). So: the file is the guest's alone; files opened for writing only are
+ * read from too (open them for both); O_APPEND is not for you to obey, as the guest says where. Needs read, write and
+ * setattr. */
+#define VIRTIOFS_SEMANTICS_WRITEBACK_CACHE (UINT64_C(1) << 16)
+/** Every write, truncation and change of owner takes away set-user-id, set-group-id and security.capability. Otherwise
+ * the guest does. Stands back where HANDLE_KILLPRIV_V2 is promised and known to the driver. */
+#define VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV (UINT64_C(1) << 19)
+/** The guest checks ACLs: getxattr and setxattr serve system.posix_acl_access and _default, with the guest's ids in
+ * them; an ACL and the file's mode are kept in step; what is made inherits the directory's default ACL. Needs
+ * DONT_MASK, getxattr and setxattr. */
+#define VIRTIOFS_SEMANTICS_POSIX_ACL (UINT64_C(1) << 20)
+/** A symbolic link's target never changes: the guest asks readlink once and remembers. Needs readlink. */
+#define VIRTIOFS_SEMANTICS_CACHE_SYMLINKS (UINT64_C(1) << 23)
+/** Contents change by this guest alone: it never drops what it has cached because size or mtime have changed. */
+#define VIRTIOFS_SEMANTICS_EXPLICIT_INVAL_DATA (UINT64_C(1) << 25)
+/** Directories where another file system begins have VIRTIOFS_ATTR_SUBMOUNT in their attributes: the guest mounts there
+ * and shows another st_dev, so the numbers of both may be the same. Otherwise the flag is left out. */
+#define VIRTIOFS_SEMANTICS_SUBMOUNTS (UINT64_C(1) << 27)
+/** security.capability goes at every write, truncation and change of owner; set-user-id, and set-group-id if the group
+ * may execute, at every change of owner, and at the rest if the request says so: VIRTIOFS_WRITE_KILL_SUIDGID,
+ * VIRTIOFS_OPEN_KILL_SUIDGID with O_TRUNC, VIRTIOFS_SET_KILL_SUIDGID with SET_SIZE; fallocate and copy_file_range are
+ * writes that can't say so. Otherwise the guest does, and asks for security.capability before each write. */
+#define VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 (UINT64_C(1) << 28)
+/** setxattr obeys VIRTIOFS_SETXATTR_ACL_KILL_SGID. Otherwise the flags are 0. Needs setxattr. */
+#define VIRTIOFS_SEMANTICS_SETXATTR_EXT (UINT64_C(1) << 29)
+/** create, mkdir, mknod, symlink and tmpfile set the security contexts among their `extensions` as part of making the
+ * file: nobody sees it without. Otherwise the guest sets an xattr afterwards. Drivers since 7.38 only, as older ones
+ * don't say where the contexts begin. */
+#define VIRTIOFS_SEMANTICS_SECURITY_CTX (UINT64_C(1) << 32)
+/** Files with VIRTIOFS_ATTR_DAX are mapped through the window by a guest mounted with dax=inode. Without a window, or
+ * with another driver, the flag is left out. */
+#define VIRTIOFS_SEMANTICS_HAS_INODE_DAX (UINT64_C(1) << 33)
+/** What is made in a directory with set-group-id is made with the group among the `extensions` as one of the caller's
+ * supplementary groups: it is the directory's, and the guest has checked that the caller is in it. Drivers since 7.38.
+ */
+#define VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP (UINT64_C(1) << 34)
+/** Files opened with VIRTIOFS_OPEN_DIRECT_IO may be mapped shared all the same: contents then change through the
+ * guest's page cache too, and reads and writes that pass it by may see them late. Otherwise mmap(2) fails. */
+#define VIRTIOFS_SEMANTICS_DIRECT_IO_ALLOW_MMAP (UINT64_C(1) << 36)
+/** The mount can't be exported by NFS at all. Otherwise a guest can, and gets ESTALE for files out of its cache. Not
+ * with EXPORT_SUPPORT. */
+#define VIRTIOFS_SEMANTICS_NO_EXPORT_SUPPORT (UINT64_C(1) << 38)
+/** The guest may mount with ids mapped: who asks is UINT32_MAX but where something is made, and then mapped already. No
+ * operation decides by virtiofs_req_caller() who may do what. */
+#define VIRTIOFS_SEMANTICS_ALLOW_IDMAP (UINT64_C(1) << 40)
+
+/**
  * The operations. Zero it, set @size to sizeof(struct virtiofs_ops), fill in what you have. Copied where it is passed
  * in.
  *
@@ -86,13 +157,14 @@ extern "C" {
  * then.
  */
 struct virtiofs_ops {
-  size_t size;       /**< sizeof(struct virtiofs_ops) */
-  uint64_t blocking; /**< VIRTIOFS_BLOCKING_...: operations that may sleep, in system calls or elsewhere */
+  size_t size;        /**< sizeof(struct virtiofs_ops) */
+  uint64_t blocking;  /**< VIRTIOFS_BLOCKING_...: operations that may sleep, in system calls or elsewhere */
+  uint64_t semantics; /**< VIRTIOFS_SEMANTICS_...: promises to every guest; init may change them for one mount */
 
   /**
    * A guest has mounted, or mounted again: a new session begins and no node or handle of an older one is left. Choose
-   * the root's node here. It is given to the guest without a reply of yours and never forgotten. May be NULL. Must not
-   * be pending. An error fails the mount.
+   * the root's node here, and what is promised to this guest if that is not always the same. The root is given to the
+   * guest without a reply of yours and never forgotten. May be NULL. Must not be pending. An error fails the mount.
    */
   int (*init)(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out);
 
@@ -103,8 +175,8 @@ struct virtiofs_ops {
   void (*destroy)(struct virtiofs_req *req);
 
   /**
-   * Find @name in the directory @parent. Gives a node. -ENOENT when it is not there, or 0 with `out->node` 0 and
-   * `out->entry_valid_ns` set, and the guest remembers that.
+   * Find @name in the directory @parent (with EXPORT_SUPPORT also "." and ".." in any node). Gives a node. -ENOENT when
+   * it is not there, or 0 with `out->node` 0 and `out->entry_valid_ns` set, and the guest remembers that.
    */
   int (*lookup)(struct virtiofs_req *req, const struct virtiofs_lookup_in *in, struct virtiofs_entry_out *out);
 

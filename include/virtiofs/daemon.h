@@ -5,14 +5,17 @@
  * Every program written with it has the same command line:
  *   --socket-path=PATH   listen there for a front-end (QEMU, cloud-hypervisor, ...)
  *   --fd=N               or use this inherited descriptor, a listening UNIX socket
+ *   --mountpoint=DIR     or mount the file system on this host, without a virtual machine
  *   --tag=TAG            name under which the guest mounts, for front-ends that ask the device
- *   --queues=N           request queues, 1 .. 64, default 1
+ *   --queues=N           request queues, 1 .. 64, default 1; threads that read a mount's requests, default 4
  *   --thread-pool-size=N threads for operations that block, 0 .. 64
  *   --log-level=LEVEL    error, warn, info, debug or trace
+ *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
+ *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
- * The server keeps the socket when a front-end leaves and serves the next. SIGTERM, SIGINT and SIGHUP end it with
- * status 0.
+ * The server keeps the socket when a front-end leaves and serves the next; a mount ends it when it is taken
+ * away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away.
  */
 #ifndef VIRTIOFS_DAEMON_H
 #define VIRTIOFS_DAEMON_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * One virtio-fs device behind a vhost-user socket.
+ * One virtio-fs device behind a vhost-user socket, or a mount of the same file system on this host.
  *
- * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, then virtiofs_device_free().
- * Who only wants a program takes virtiofs_main() (daemon.h), which does that.
+ * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, or virtiofs_device_mount(),
+ * then virtiofs_device_free(). Who only wants a program takes virtiofs_main() (daemon.h), which does that.
  *
  * Specification: virtio 1.3, 5.11; vhost-user.
  */
@@ -11,7 +11,9 @@
 #define VIRTIOFS_DEVICE_H
 
 #include <virtiofs/backend.h>
+#include <virtiofs/fusedev.h>
 #include <virtiofs/log.h>
+#include <virtiofs/message.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,6 +26,39 @@ extern "C" {
 
 /** A device. Opaque. */
 struct virtiofs_device;
+
+/**
+ * Who is shown each message of a device on its way in and out, for records and statistics.
+ *
+ * Both are called on the thread of the message's queue, which does nothing else meanwhile; those of different queues at
+ * once. A mount has no queues: there a request's thread is one of those that read, and the reply's is whichever
+ * answers. They must not block for long, must not change the message, and must not call into the device. The bytes are
+ * the guest's, who may change them at any time, before, while and after they are looked at: what is seen here need not
+ * be what was acted on, and must not be trusted.
+ */
+struct virtiofs_tap {
+  size_t size; /**< sizeof(struct virtiofs_tap) */
+
+  /**
+   * A request has been taken from the ring, and nothing of it has been looked at: it may be anything.
+   * @ctx:   virtiofs_device_config.tap_ctx
+   * @queue: 0: the high-priority queue; 1 ..: request queues; of a mount: which thread has read it, 1 ..
+   * @msg:   valid during the call
+   * Return: anything; reply() is given it. Required.
+   */
+  uint64_t (*request)(void *ctx, uint32_t queue, const struct virtiofs_message *msg);
+
+  /**
+   * The request goes back to the guest, right after this call. Once for each request, also when the driver has taken
+   * the ring away meanwhile.
+   * @msg:   the same one, whose @in array means nothing any more; the reply is the first @used bytes of its @out. Valid
+   *         during the call
+   * @used:  bytes of the reply; 0 if there is none (FORGET, no room for a reply)
+   * @token: what request() has returned
+   * Required.
+   */
+  void (*reply)(void *ctx, uint32_t queue, const struct virtiofs_message *msg, size_t used, uint64_t token);
+};
 
 /** How a device is made. Zero means default. */
 struct virtiofs_device_config {
@@ -38,6 +73,8 @@ struct virtiofs_device_config {
   uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^30; 0: 1,048,576; beyond: ENFILE */
   uint64_t max_handles;           /**< open files that the guest may hold, up to 2^30; 0: 65,536; beyond: ENFILE */
   struct virtiofs_log log;        /**< where to speak; copied */
+  const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
+  void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */
 };
 
 /**
@@ -45,8 +82,8 @@ struct virtiofs_device_config {
  * @out:    NULL after an error
  * @config: copied
  *
- * Starts no thread. Return: 0; -EINVAL if something is out of range; -E2BIG if @config or its ops are of a newer
- * library and use it; -ENOMEM; -EMFILE. Threads: any.
+ * Starts no thread. Return: 0; -EINVAL if something is out of range or missing; -E2BIG if @config, its ops or its tap
+ * are of a newer library and use it; -ENOMEM; -EMFILE. Threads: any.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device **out,
                                                           const struct virtiofs_device_config *config);
@@ -66,7 +103,22 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_new(struct virtiofs_device
 VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd);
 
 /**
- * virtiofs_device_stop - make virtiofs_device_serve() return, now and each time it is called later
+ * virtiofs_device_mount - serve this host's own kernel until the mount is taken away
+ * @dev:    serves nobody now
+ * @config: where and how; its max_write and message_data are the device's to say
+ *
+ * One thread for each request queue reads requests. Without pool threads as many requests that block as there are
+ * queues hold up all others. Needs CAP_SYS_ADMIN.
+ *
+ * Return: 0 when somebody has unmounted it; -ECANCELED after virtiofs_device_stop(), and then it is unmounted, and
+ * whoever still has a file open there gets ENOTCONN; what virtiofs_fusedev_new() says. Threads: one at a time for one
+ * device; not from an operation.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fusedev_config *config);
+
+/**
+ * virtiofs_device_stop - make virtiofs_device_serve() and virtiofs_device_mount() return, now and each time they are
+ * called later
  *
  * Threads: any; also from a signal handler.
  */

@@ -138,10 +138,14 @@ VIRTIOFS_EXPORT const char *virtiofs_fuse_opcode_name(uint32_t opcode);
 
 /** What was agreed on by INIT, and changes what messages look like. Zero it before the first INIT. */
 struct virtiofs_fuse_proto {
-  bool agreed;       /**< INIT has succeeded; before that only INIT is decoded */
-  uint32_t minor;    /**< min(the driver's, ours); says how large old drivers' structs are */
-  bool swapped;      /**< the driver has the other byte order */
-  bool setxattr_ext; /**< SETXATTR_EXT was agreed on: SETXATTR has 8 bytes more */
+  bool agreed;    /**< INIT has succeeded; before that only INIT is decoded */
+  bool swapped;   /**< the driver has the other byte order */
+  uint32_t minor; /**< min(the driver's, ours); says how large old drivers' structs are */
+  /**
+   * INIT flags that both ends have. Messages change by SETXATTR_EXT (8 bytes more), EXPORT_SUPPORT (LOOKUP of "." and
+   * ".."), SECURITY_CTX and CREATE_SUPP_GROUP (extensions), FLOCK_LOCKS (LK_FLOCK).
+   */
+  uint64_t flags;
 };
 
 /** A request's header. */
@@ -162,18 +166,48 @@ struct virtiofs_fuse_init_in {
   uint64_t flags; /**< both words */
 };
 
-/** INIT's reply. */
+/** INIT's reply. Some fields are meant only if a flag says so. */
 struct virtiofs_fuse_init_out {
   uint32_t major, minor, max_readahead;
-  uint64_t flags;
+  uint64_t flags; /**< both words */
   uint16_t max_background, congestion_threshold;
-  uint32_t max_write;     /**< bytes */
-  uint32_t time_gran;     /**< ns */
-  uint16_t max_pages;     /**< units of 4096 bytes */
-  uint16_t map_alignment; /**< of DAX mappings: log2 of bytes */
-  uint32_t max_stack_depth;
-  uint16_t request_timeout; /**< s */
+  uint32_t max_write;       /**< bytes */
+  uint32_t time_gran;       /**< ns */
+  uint16_t max_pages;       /**< units of 4096 bytes; with MAX_PAGES */
+  uint16_t map_alignment;   /**< of DAX mappings: log2 of bytes; with MAP_ALIGNMENT */
+  uint32_t max_stack_depth; /**< with PASSTHROUGH */
+  uint16_t request_timeout; /**< s; with REQUEST_TIMEOUT */
 };
+
+/** virtiofs_fuse_init_flag_name - "ASYNC_READ" and so on for a bit of INIT's flags; "?" for none. Threads: any. */
+VIRTIOFS_EXPORT const char *virtiofs_fuse_init_flag_name(unsigned bit);
+
+/**
+ * virtiofs_fuse_init_offer - what a driver says in INIT: all that Linux's offers on virtio-fs
+ * @in:     filled; a driver takes away from `flags` what it doesn't have
+ * @minor:  of the protocol that it speaks, 0 .. 45; more counts as 45
+ * @window: the device has a DAX window
+ */
+VIRTIOFS_EXPORT void virtiofs_fuse_init_offer(struct virtiofs_fuse_init_in *in, uint32_t minor, bool window);
+
+/**
+ * virtiofs_fuse_init_accept - what is agreed on, for a driver that has INIT's reply
+ * @in:    what it has sent
+ * @out:   the reply as it was decoded. What the server did not say, as it is old or a flag is not there, becomes what
+ *         Linux takes then (@max_write 4096, @time_gran 1, @max_pages 32 ...); @max_write becomes no larger than
+ *         @max_pages, and @max_readahead than what was asked for
+ * @proto: @swapped is looked at and stays; filled
+ *
+ * Return:
+ *   0        @proto is what is spoken from now on; or, if @in->major is larger than 7 and the server has said 7,
+ * nothing is agreed on yet (@proto->agreed is false) and INIT is to be sent again with that major number; -EPROTO  the
+ * server has another major number, flags that were not offered or that its reply has no room for,
+ *            @max_write under 4096, @max_pages 0, @time_gran over a second, or @map_alignment over 21 (2 MiB, which
+ *            is what Linux maps at once). @proto is not agreed on.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_init_accept(const struct virtiofs_fuse_init_in *in,
+                                                                struct virtiofs_fuse_init_out *out,
+                                                                struct virtiofs_fuse_proto *proto);
 
 /** FORGET. */
 struct virtiofs_fuse_forget_in {
@@ -359,7 +393,7 @@ VIRTIOFS_EXPORT uint32_t virtiofs_fuse_reply_room(const struct virtiofs_fuse_pro
  * Every byte of the reply is written, padding as zero. The contents of READ, READDIR and READDIRPLUS are not touched:
  * they have been put behind the header before, `out->read.size` bytes.
  *
- * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then nothing was written;
+ * Return: bytes of the reply; 0 if the opcode has none; -ENOSPC if it doesn't fit, then no header was written;
  * -EINVAL if @out is not sound (times, sizes, a mode without a type), then nothing was written.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_reply_encode(const struct virtiofs_fuse_proto *proto,
@@ -410,21 +444,66 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_fuse_reply_decode(const struct vi
 /** virtiofs_fuse_dirent_size - bytes of a READDIR record for a name of @len bytes, @plus: of a READDIRPLUS record. */
 VIRTIOFS_EXPORT uint32_t virtiofs_fuse_dirent_size(const struct virtiofs_fuse_proto *proto, uint32_t len, bool plus);
 
+/** A listing that is being written, record by record. Its fields are the library's own. */
+struct virtiofs_fuse_dirents {
+  unsigned char *to, *end; /* of what is written at once: a piece of the segment at @iov */
+  const struct iovec *iov;
+  uint32_t count;
+  bool swapped;
+  uint32_t valid_nsec;
+  uint64_t valid_sec, valid_ns;
+  unsigned char *piece; /* where @to was when @size was so many bytes */
+  size_t size, room;
+};
+
 /**
- * virtiofs_fuse_dirent_encode - write one directory record
+ * virtiofs_fuse_dirents_init - begin a listing
+ * @list:  filled
  * @proto: what INIT agreed on
- * @dir:   the listing's room, behind the reply's header
- * @used:  bytes of records that are there already
- * @entry: the name
- * @plus:  for READDIRPLUS, all zero if nothing is known; NULL for READDIR
- *
- * Return: bytes of the record, a multiple of 8; 0 if it doesn't fit; -EINVAL for a name or an attribute that breaks the
- * rules.
+ * @room:  where it goes, behind the reply's header; its segments must stay until the last record is added
  */
-VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_dirent_encode(const struct virtiofs_fuse_proto *proto,
-                                                                      const struct virtiofs_data *dir, size_t used,
-                                                                      const struct virtiofs_dirent *entry,
-                                                                      const struct virtiofs_entry_out *plus);
+VIRTIOFS_EXPORT void virtiofs_fuse_dirents_init(struct virtiofs_fuse_dirents *list,
+                                                const struct virtiofs_fuse_proto *proto,
+                                                const struct virtiofs_data *room);
+
+/** virtiofs_fuse_dirents_size - bytes of the records that are in it, a multiple of 8: the reply's size */
+static inline size_t virtiofs_fuse_dirents_size(const struct virtiofs_fuse_dirents *list) {
+  return list->size + (size_t)(list->to - list->piece);
+}
+
+/**
+ * virtiofs_fuse_dirents_add - append one record
+ * @entry: the name
+ * @plus:  for READDIRPLUS, all zero if nothing is known; NULL for READDIR; the same kind for all of a listing
+ *
+ * Return: true if it is in the listing. False, and the listing is as it was, if there is no room for it, or if @entry
+ * or @plus breaks the rules of types.h: virtiofs_fuse_dirent_sound() tells which.
+ */
+VIRTIOFS_EXPORT bool virtiofs_fuse_dirents_add(struct virtiofs_fuse_dirents *list, const struct virtiofs_dirent *entry,
+                                               const struct virtiofs_entry_out *plus);
+
+/** virtiofs_fuse_dirent_sound - would Linux take this record? It fails a whole listing for one that it doesn't. */
+VIRTIOFS_EXPORT bool virtiofs_fuse_dirent_sound(const struct virtiofs_dirent *entry,
+                                                const struct virtiofs_entry_out *plus);
+
+/**
+ * virtiofs_fuse_dirent_decode - read one record of a listing, as a driver does
+ * @proto:   what INIT agreed on
+ * @listing: the reply's bytes behind its header
+ * @at:      where the record begins: 0, and then the sum of what this function has returned
+ * @name:    where the name goes, VIRTIOFS_FUSE_NAME_MAX bytes; it is not terminated
+ * @entry:   filled; its name is @name
+ * @plus:    filled, for READDIRPLUS; NULL for READDIR
+ *
+ * The entries "." and ".." are listed as any other, and a node of 0 in @plus says that nothing is known.
+ *
+ * Return: bytes of the record; 0 at the end, which is also where only a part of a record is left; -EPROTO for one that
+ * is not sound.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE ssize_t virtiofs_fuse_dirent_decode(const struct virtiofs_fuse_proto *proto,
+                                                                      const struct virtiofs_data *listing, size_t at,
+                                                                      char *name, struct virtiofs_dirent *entry,
+                                                                      struct virtiofs_entry_out *plus);
 
 /* ---- text ---- */
 

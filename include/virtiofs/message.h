@@ -33,7 +33,8 @@ typedef void virtiofs_message_complete_fn(struct virtiofs_message *msg, size_t u
 
 struct virtiofs_message {
   struct iovec *in;   /**< the request; the array is the sink's to change, the bytes are the guest's and may change */
-  struct iovec *out;  /**< room for the reply; the array is the sink's to change, its bytes are never read */
+  struct iovec *out;  /**< room for the reply; the array is the sink's to change and to put back before it completes;
+                           its bytes are never read */
   uint32_t in_count;  /**< segments, none of them empty */
   uint32_t out_count; /**< segments, none of them empty */
   size_t in_len;      /**< bytes in @in */

@@ -45,6 +45,14 @@ VIRTIOFS_EXPORT void *virtiofs_req_fs(const struct virtiofs_req *req);
 VIRTIOFS_EXPORT struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req);
 
 /**
+ * virtiofs_req_semantics - which of the backend's promises hold for this mount
+ *
+ * Return: those VIRTIOFS_SEMANTICS_... (backend.h) that the backend has made and the guest's driver has agreed to; 0 in
+ * init itself. Threads: any.
+ */
+VIRTIOFS_EXPORT uint64_t virtiofs_req_semantics(const struct virtiofs_req *req);
+
+/**
  * virtiofs_req_complete - answer a request whose operation returned VIRTIOFS_PENDING
  * @req: not valid after the call
  * @rc:  0, then the operation's `out` is the reply; or -errno

@@ -4,8 +4,8 @@
  *
  * Each operation of backend.h has one `..._in` struct and, unless its reply is a bare header, one `..._out` struct.
  * All of them are in the byte order of the host and have been checked: a name is terminated, has no '/', is not empty,
- * not
- * "." and not ".."; a node and a handle are values that the backend gave out itself and that this guest still holds.
+ * not "." and not ".." (but see VIRTIOFS_SEMANTICS_EXPORT_SUPPORT); a node and a handle are values that the backend
+ * gave out itself and that this guest still holds.
  *
  * The first field of every `_in` struct is the node that the request is about.
  *
@@ -76,7 +76,13 @@ struct virtiofs_attr {
   uint32_t uid, gid;               /**< as the guest sees them */
   uint32_t rdev_major, rdev_minor; /**< of device nodes; major 0 .. 4095, minor 0 .. 1,048,575 */
   uint32_t blksize;                /**< preferred I/O size, a power of two; 0: the guest takes 4096 */
+  uint32_t flags;                  /**< VIRTIOFS_ATTR_...; the guest is not told those that INIT didn't agree on */
 };
+
+/** virtiofs_attr.flags: a directory, not the root, where another file system begins; with SEMANTICS_SUBMOUNTS. */
+#define VIRTIOFS_ATTR_SUBMOUNT (1U << 0)
+/** virtiofs_attr.flags: the guest maps the file by DAX if it was mounted so; with SEMANTICS_HAS_INODE_DAX. */
+#define VIRTIOFS_ATTR_DAX (1U << 1)
 
 /**
  * File contents that lie in guest memory: never copied by the library.
@@ -156,7 +162,7 @@ struct virtiofs_init_in {
   uint64_t node;          /**< 0: the request is about no node */
   uint32_t major, minor;  /**< of the driver's protocol */
   uint32_t max_readahead; /**< bytes */
-  uint64_t flags;         /**< bits of the protocol's INIT flags, offered by the driver */
+  uint64_t flags;         /**< INIT flags of the protocol that the driver offers: VIRTIOFS_SEMANTICS_... among others */
 };
 
 struct virtiofs_init_out {
@@ -164,6 +170,9 @@ struct virtiofs_init_out {
   uint32_t time_gran; /**< granularity of times in ns, 1 .. 1e9, before the call 1 */
   uint32_t
       max_write; /**< largest READ and WRITE in bytes, before the call the config's; may be made smaller, >= 4096 */
+  uint64_t semantics; /**< VIRTIOFS_SEMANTICS_... of this mount, before the call those of virtiofs_ops */
+  uint16_t
+      request_timeout; /**< s after which a driver since 7.43 ends the mount if a request has no answer; 0: never */
 };
 
 /* ---- extensions of requests that make something ---- */
@@ -237,7 +246,7 @@ struct virtiofs_symlink_in {
 struct virtiofs_mknod_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t mode;                         /**< type and permissions; the guest has applied @umask */
+  uint32_t mode;                         /**< type and permissions; with @umask applied, unless DONT_MASK holds */
   uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
   uint32_t rdev_major, rdev_minor;       /**< of device nodes */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
@@ -246,7 +255,7 @@ struct virtiofs_mknod_in {
 struct virtiofs_mkdir_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t mode;                         /**< permissions, 0 .. 07777; the guest has applied @umask */
+  uint32_t mode;                         /**< permissions, 0 .. 07777; with @umask applied, unless DONT_MASK holds */
   uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
@@ -331,17 +340,18 @@ struct virtiofs_statfs_out {
 
 struct virtiofs_open_in {
   uint64_t node;
-  uint32_t flags; /**< open(2) flags in Linux's numbers: access mode, O_APPEND, O_TRUNC, O_DIRECT ...; never O_CREAT */
-  uint32_t open_flags; /**< VIRTIOFS_OPEN_KILL_SUIDGID, only if agreed on by INIT */
+  uint32_t flags;      /**< open(2) flags in Linux's numbers: access mode, O_APPEND, O_DIRECT ...; never O_CREAT,
+                            and O_TRUNC only if ATOMIC_O_TRUNC holds */
+  uint32_t open_flags; /**< VIRTIOFS_OPEN_KILL_SUIDGID; 0 unless HANDLE_KILLPRIV_V2 holds */
 };
 
 struct virtiofs_create_in {
   uint64_t parent;
   struct virtiofs_name name;
-  uint32_t flags;                        /**< open(2) flags, O_CREAT among them */
-  uint32_t mode;                         /**< type (regular) and permissions; the guest has applied @umask */
-  uint32_t umask;                        /**< the guest process's, 0 .. 0777 */
-  uint32_t open_flags;                   /**< as in virtiofs_open_in */
+  uint32_t flags;      /**< open(2) flags, O_CREAT among them */
+  uint32_t mode;       /**< type (regular) and permissions; with @umask applied, unless DONT_MASK holds */
+  uint32_t umask;      /**< the guest process's, 0 .. 0777 */
+  uint32_t open_flags; /**< as in virtiofs_open_in */
   struct virtiofs_extensions extensions; /**< only if agreed on by INIT */
 };
 

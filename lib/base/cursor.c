@@ -5,17 +5,6 @@
 
 #include "base/guest.h"
 
-size_t virtiofs_iov_len(const struct iovec *iov, uint32_t count) {
-  size_t len = 0;
-  for (uint32_t i = 0; i < count; i++)
-    len += iov[i].iov_len;
-  return len;
-}
-
-void virtiofs_cursor_init(struct virtiofs_cursor *cur, const struct iovec *iov, uint32_t count, size_t len) {
-  *cur = (struct virtiofs_cursor){.iov = iov, .count = count, .left = len};
-}
-
 /* The longest piece in one segment from here, at most @len > 0 bytes. */
 static size_t piece(struct virtiofs_cursor *cur, size_t len, unsigned char **base) {
   while (cur->at == cur->iov->iov_len) {
@@ -76,7 +65,7 @@ bool virtiofs_cursor_zero(struct virtiofs_cursor *cur, size_t len) {
   return true;
 }
 
-bool virtiofs_cursor_skip(struct virtiofs_cursor *cur, size_t len) {
+bool virtiofs_cursor_skip_far(struct virtiofs_cursor *cur, size_t len) {
   if (cur->left < len)
     return false;
   while (len > 0) {

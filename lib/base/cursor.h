@@ -18,10 +18,18 @@ struct virtiofs_cursor {
 };
 
 /* Bytes in all segments. */
-size_t virtiofs_iov_len(const struct iovec *iov, uint32_t count);
+static inline size_t virtiofs_iov_len(const struct iovec *iov, uint32_t count) {
+  size_t len = 0;
+  for (uint32_t i = 0; i < count; i++)
+    len += iov[i].iov_len;
+  return len;
+}
 
 /* Begins at the first byte; @len is what virtiofs_iov_len() says. */
-void virtiofs_cursor_init(struct virtiofs_cursor *cur, const struct iovec *iov, uint32_t count, size_t len);
+static inline void virtiofs_cursor_init(struct virtiofs_cursor *cur, const struct iovec *iov, uint32_t count,
+                                        size_t len) {
+  *cur = (struct virtiofs_cursor){.iov = iov, .count = count, .left = len};
+}
 
 /* For what lies in several segments; as the two below. */
 bool virtiofs_cursor_read_far(struct virtiofs_cursor *cur, void *dst, size_t len);
@@ -52,7 +60,15 @@ static inline bool virtiofs_cursor_write(struct virtiofs_cursor *cur, const void
 }
 
 bool virtiofs_cursor_zero(struct virtiofs_cursor *cur, size_t len);
-bool virtiofs_cursor_skip(struct virtiofs_cursor *cur, size_t len);
+bool virtiofs_cursor_skip_far(struct virtiofs_cursor *cur, size_t len);
+
+static inline bool virtiofs_cursor_skip(struct virtiofs_cursor *cur, size_t len) {
+  if (!virtiofs_cursor_near(cur, len))
+    return virtiofs_cursor_skip_far(cur, len);
+  cur->at += len;
+  cur->left -= len;
+  return true;
+}
 
 /**
  * Reads up to @cap bytes and stops behind the first NUL, which is copied too.

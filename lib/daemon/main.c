@@ -12,8 +12,10 @@
 #include "daemon/listen.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
+#include "daemon/record.h"
 
 #define TAG "daemon"
+#define MOUNT_THREADS 4U
 
 /* Front-ends, one after the other, until a signal ends it. */
 static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener,
@@ -35,7 +37,30 @@ static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listene
   }
 }
 
-static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listener *listener, const char *program,
+/* Until a signal or the other side ends it. */
+static int serve(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
+                 const struct virtiofs_log *log) {
+  struct virtiofs_daemon_listener listener;
+  if (options->mountpoint != NULL) {
+    struct virtiofs_fusedev_config mount = {
+        .size = sizeof(mount), .mountpoint = options->mountpoint, .source = program};
+    int rc = virtiofs_device_mount(dev, &mount);
+    if (rc != 0 && rc != -ECANCELED)
+      (void)fprintf(stderr, "%s: cannot mount at '%s': %s\n", program, options->mountpoint, strerror(-rc));
+    return rc;
+  }
+  int rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
+                                        : virtiofs_daemon_listen_fd(&listener, program, options->fd);
+  if (rc != 0)
+    return rc;
+  rc = serve_all(dev, &listener, log);
+  if (rc != 0 && rc != -ECANCELED)
+    (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
+  virtiofs_daemon_listen_end(&listener);
+  return rc;
+}
+
+static int run_device(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
                       const struct virtiofs_log *log) {
   struct virtiofs_daemon_signals signals;
   int rc = virtiofs_daemon_signals_start(&signals, dev);
@@ -43,49 +68,60 @@ static int run_device(struct virtiofs_device *dev, struct virtiofs_daemon_listen
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
     return rc;
   }
-  rc = serve_all(dev, listener, log);
+  rc = serve(dev, options, program, log);
   virtiofs_daemon_signals_end(&signals);
-  if (rc == 0 || rc == -ECANCELED)
-    return 0;
-  (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
+  return rc == -ECANCELED ? 0 : rc;
+}
+
+static int run_new_device(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
+                          const char *program) {
+  struct virtiofs_device *dev;
+  virtiofs_daemon_signals_hold();
+  int rc = virtiofs_device_new(&dev, config);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
+  else
+    rc = run_device(dev, options, program, &config->log);
+  virtiofs_device_free(dev);
+  return rc;
+}
+
+/* With what the program brings: between its start and its stop. */
+static int run_program(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                       const char *program, struct virtiofs_device_config *device) {
+  int rc = config->start != NULL ? config->start(&device->fs, &device->log) : 0;
+  if (rc != 0)
+    return rc;
+  rc = run_new_device(options, device, program);
+  if (config->stop != NULL)
+    config->stop(device->fs);
   return rc;
 }
 
 static int run(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                const char *program, const struct virtiofs_ops *ops, void *fs) {
-  struct virtiofs_log log = {.fn = virtiofs_log_stderr, .level = options->log_level};
-  int rc = virtiofs_daemon_process_prepare(program);
-  if (rc == 0 && config->start != NULL)
-    rc = config->start(&fs, &log);
-  if (rc != 0)
-    return rc;
   struct virtiofs_device_config device = {
       .size = sizeof(device),
       .ops = ops,
       .fs = fs,
       .tag = options->tag,
-      .request_queues = options->queues,
+      .request_queues = options->queues != 0 || options->mountpoint == NULL ? options->queues : MOUNT_THREADS,
       .pool_threads = options->pool_threads,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,
-      .log = log,
+      .log = {.fn = virtiofs_log_stderr, .level = options->log_level},
   };
-  struct virtiofs_daemon_listener listener;
-  struct virtiofs_device *dev;
-  virtiofs_daemon_signals_hold();
-  rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
-                                    : virtiofs_daemon_listen_fd(&listener, program, options->fd);
-  if (rc == 0) {
-    rc = virtiofs_device_new(&dev, &device);
-    if (rc != 0)
-      (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
-    else
-      rc = run_device(dev, &listener, program, &log);
-    virtiofs_device_free(dev);
-    virtiofs_daemon_listen_end(&listener);
+  struct virtiofs_daemon_record *record = NULL;
+  int rc = virtiofs_daemon_process_prepare(program);
+  /* Before the program may give up what it takes to make the file. */
+  if (rc == 0 && options->record != NULL) {
+    rc = virtiofs_daemon_record_open(&record, program, options->record, options->record_data, &device.log);
+    device.tap = &virtiofs_daemon_record_tap;
+    device.tap_ctx = record;
   }
-  if (config->stop != NULL)
-    config->stop(fs);
+  if (rc == 0)
+    rc = run_program(options, config, program, &device);
+  virtiofs_daemon_record_close(record);
   return rc;
 }
 

@@ -11,25 +11,34 @@
 
 #define POOL_MAX 64U
 #define SHOWN_MAX 128
+#define RECORD_DATA_MAX (1U << 20)
 
 /* Above the keys that a program may use. */
 enum {
   KEY_SOCKET_PATH = 0x10000,
   KEY_FD,
+  KEY_MOUNTPOINT,
   KEY_TAG,
   KEY_QUEUES,
   KEY_POOL,
   KEY_LOG_LEVEL,
+  KEY_RECORD,
+  KEY_RECORD_DATA,
   KEY_CAPABILITIES,
 };
 
 static const struct argp_option argp_options[] = {
     {"socket-path", KEY_SOCKET_PATH, "PATH", 0, "Listen for a front-end on this UNIX socket", 0},
     {"fd", KEY_FD, "N", 0, "Use this inherited descriptor, a listening or connected UNIX socket", 0},
+    {"mountpoint", KEY_MOUNTPOINT, "DIR", 0, "Mount the file system here on this host, without a virtual machine", 0},
     {"tag", KEY_TAG, "TAG", 0, "Name for mount -t virtiofs, 1 to 36 bytes, for front-ends that ask the device", 0},
-    {"queues", KEY_QUEUES, "N", 0, "Request queues, 1 to 64 (default 1)", 0},
+    {"queues", KEY_QUEUES, "N", 0, "Request queues, or threads that read a mount's requests, 1 to 64 (default 1, or 4)",
+     0},
     {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
+    {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
+    {"record-data", KEY_RECORD_DATA, "BYTES", 0,
+     "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
     {"print-capabilities", KEY_CAPABILITIES, NULL, 0, "Say in JSON what this program can do, and exit", 0},
     {0},
 };
@@ -38,6 +47,7 @@ static const struct argp_option argp_options[] = {
 struct parse {
   struct virtiofs_daemon_options *options;
   const struct virtiofs_daemon_config *config;
+  bool record_data;
   FILE *quiet; /* where argp's second line about --help goes: one line says it */
 };
 
@@ -72,11 +82,15 @@ static enum virtiofs_log_level level(const struct argp_state *state, const char 
   fail(state, "--log-level must be error, warn, info, debug or trace, not", text);
 }
 
-static void check(const struct argp_state *state, const struct virtiofs_daemon_options *options) {
+static void check(const struct argp_state *state, const struct parse *parse) {
+  const struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
-  if ((options->socket_path == NULL) == (options->fd < 0))
-    fail(state, "one of --socket-path and --fd is required", NULL);
+  int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
+  if (ways != 1)
+    fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
+  if (parse->record_data && options->record == NULL)
+    fail(state, "--record-data is nothing without --record", NULL);
 }
 
 static const char *tag(const struct argp_state *state, const char *text) {
@@ -106,6 +120,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   case KEY_FD:
     options->fd = (int)number(state, "--fd must be a descriptor, not", arg, 0, INT32_MAX);
     return 0;
+  case KEY_MOUNTPOINT:
+    options->mountpoint = arg;
+    return 0;
   case KEY_TAG:
     options->tag = tag(state, arg);
     return 0;
@@ -118,13 +135,20 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   case KEY_LOG_LEVEL:
     options->log_level = level(state, arg);
     return 0;
+  case KEY_RECORD:
+    options->record = arg;
+    return 0;
+  case KEY_RECORD_DATA:
+    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
+    parse->record_data = true;
+    return 0;
   case KEY_CAPABILITIES:
     options->print_capabilities = true;
     return 0;
   case ARGP_KEY_ARG:
     fail(state, "unexpected argument", arg);
   case ARGP_KEY_END:
-    check(state, options);
+    check(state, parse);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -140,7 +164,7 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, cons
                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
                       .children = config->argp != NULL ? children : NULL};
   struct parse parse = {.options = options, .config = config};
-  *options = (struct virtiofs_daemon_options){.fd = -1, .queues = 1, .log_level = VIRTIOFS_LOG_INFO};
+  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
   error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);

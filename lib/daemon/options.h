@@ -9,10 +9,14 @@
 #include <virtiofs/daemon.h>
 
 struct virtiofs_daemon_options {
-  const char *socket_path; /* NULL: @fd is used */
-  int fd;                  /* -1: @socket_path is used */
+  const char *socket_path; /* one of the three: NULL, */
+  int fd;                  /* -1, */
+  const char *mountpoint;  /* or NULL if it isn't it */
   const char *tag;         /* NULL: none */
-  uint32_t queues, pool_threads;
+  uint32_t queues;         /* 0: not said */
+  uint32_t pool_threads;
+  const char *record; /* NULL: nothing is recorded */
+  uint32_t record_data;
   enum virtiofs_log_level log_level;
   bool print_capabilities;
 };

@@ -50,6 +50,13 @@ static int complete_config(struct virtiofs_device_config *config) {
   return 0;
 }
 
+static int copy_tap(struct virtiofs_tap *tap, const struct virtiofs_tap *given) {
+  if (given == NULL)
+    return 0;
+  int rc = virtiofs_config_copy(tap, sizeof(*tap), given, given->size);
+  return rc == 0 && (tap->request == NULL || tap->reply == NULL) ? -EINVAL : rc;
+}
+
 static int make_session(struct virtiofs_device *dev, const struct virtiofs_device_config *config) {
   struct virtiofs_session_config session = {
       .ops = config->ops,
@@ -72,6 +79,8 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->session = dev->session;
     queue->pool = config->pool_threads != 0 ? &dev->pool : NULL;
     queue->log = &dev->log;
+    queue->tap = config->tap != NULL ? &dev->tap : NULL;
+    queue->tap_ctx = config->tap_ctx;
     queue->late = &dev->late;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
@@ -95,8 +104,12 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   if (dev == NULL)
     return -ENOMEM;
   dev->log = config.log;
+  dev->has_tap = config.tap != NULL;
+  dev->tap_ctx = config.tap_ctx;
   dev->has_tag = config.tag != NULL;
   dev->pool_threads = config.pool_threads;
+  dev->max_write = config.max_write;
+  dev->drain_ms = config.drain_ms;
   dev->vrings = 1 + config.request_queues;
   /* Not made yet, which is not descriptor 0. */
   for (uint32_t i = 0; i < dev->vrings; i++)
@@ -105,6 +118,8 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   pthread_cond_init(&dev->late.changed, NULL);
   dev->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   rc = dev->stop_fd >= 0 ? 0 : -errno;
+  if (rc == 0)
+    rc = copy_tap(&dev->tap, config.tap);
   if (rc == 0)
     rc = virtiofs_config_space_init(&dev->config, config.tag, config.request_queues);
   if (rc == 0)
@@ -145,6 +160,7 @@ void virtiofs_device_free(struct virtiofs_device *dev) {
     pthread_cond_wait(&dev->late.changed, &dev->late.lock);
   pthread_mutex_unlock(&dev->late.lock);
   virtiofs_pool_stop(&dev->pool);
+  virtiofs_device_free_mounts(dev);
   virtiofs_session_free(dev->session);
   virtiofs_reaper_fini(&dev->reaper);
   for (uint32_t i = 0; i < dev->vrings; i++)

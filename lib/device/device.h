@@ -13,6 +13,9 @@
 
 struct virtiofs_device {
   struct virtiofs_log log;
+  bool has_tap;
+  struct virtiofs_tap tap;
+  void *tap_ctx;
   struct virtiofs_session *session;
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;
@@ -20,6 +23,7 @@ struct virtiofs_device {
   struct virtiofs_config_space config;
   bool has_tag;
   uint32_t pool_threads;
+  uint32_t max_write, drain_ms;
   uint32_t vrings; /* the high-priority queue and the request queues */
   int stop_fd;
   atomic_bool stopped;
@@ -28,7 +32,14 @@ struct virtiofs_device {
   struct virtiofs_memory *map;
   uint64_t features; /* accepted by the driver */
 
+  /* ---- mount.c ---- */
+  atomic_uint completing;     /* threads that complete a request of a mount */
+  struct virtiofs_host *left; /* what requests that were answered in the backend's place keep */
+
   struct virtiofs_queue queues[VIRTIOFS_VRINGS_MAX];
 };
+
+/* Nothing is late any more. */
+void virtiofs_device_free_mounts(struct virtiofs_device *dev);
 
 #endif

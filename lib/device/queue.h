@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include <virtiofs/device.h>
 #include <virtiofs/virtq.h>
 
 #include "device/pool.h"
@@ -46,6 +47,8 @@ struct virtiofs_queue {
   struct virtiofs_session *session;
   struct virtiofs_pool *pool; /* NULL: none */
   const struct virtiofs_log *log;
+  const struct virtiofs_tap *tap; /* NULL: none */
+  void *tap_ctx;
   struct virtiofs_late *late;
   uint32_t index;
   uint32_t drain_ms;

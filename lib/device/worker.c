@@ -78,6 +78,9 @@ static bool publish(struct virtiofs_queue *queue) {
   while (slot != NULL) {
     struct virtiofs_slot *next = slot->next;
     struct virtiofs_hold *hold = slot->hold;
+    /* Before the driver may take the buffer back. */
+    if (queue->tap != NULL)
+      queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
     if (!queue->lost)
       (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)
@@ -101,6 +104,8 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   queue->hold->users++;
   queue->in_flight++;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
+  if (queue->tap != NULL)
+    slot->token = queue->tap->request(queue->tap_ctx, queue->index, &slot->msg);
   bool defer = queue->pool != NULL && (queue->in_flight > 1 || virtiofs_virtq_pending(queue->vq));
   if (virtiofs_session_submit(queue->session, queue->index, &slot->req, &slot->msg, defer) == VIRTIOFS_SUBMIT_DEFER)
     virtiofs_pool_run(queue->pool, slot);

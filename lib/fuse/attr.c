@@ -1,71 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fuse/attr.h"
 
-#define NS_PER_SEC UINT64_C(1000000000)
-
-uint32_t virtiofs_fuse_rdev_encode(uint32_t major, uint32_t minor) {
-  return (minor & 0xffU) | (major << 8) | ((minor & ~0xffU) << 12);
-}
-
-void virtiofs_fuse_rdev_decode(uint32_t rdev, uint32_t *major, uint32_t *minor) {
-  *major = (rdev & 0xfff00U) >> 8;
-  *minor = (rdev & 0xffU) | ((rdev >> 12) & 0xfff00U);
-}
-
-void virtiofs_fuse_valid_encode(uint64_t valid_ns, uint64_t *sec, uint32_t *nsec) {
-  *sec = valid_ns / NS_PER_SEC;
-  *nsec = (uint32_t)(valid_ns % NS_PER_SEC);
-}
-
-static bool known_type(uint32_t mode) {
-  switch (mode & VIRTIOFS_S_IFMT) {
-  case VIRTIOFS_S_IFSOCK:
-  case VIRTIOFS_S_IFLNK:
-  case VIRTIOFS_S_IFREG:
-  case VIRTIOFS_S_IFBLK:
-  case VIRTIOFS_S_IFDIR:
-  case VIRTIOFS_S_IFCHR:
-  case VIRTIOFS_S_IFIFO:
-    return true;
-  default:
-    return false;
-  }
-}
-
-bool virtiofs_fuse_attr_sound(const struct virtiofs_attr *attr) {
-  return known_type(attr->mode) && attr->size <= INT64_MAX && attr->atime.nsec < NS_PER_SEC &&
-         attr->mtime.nsec < NS_PER_SEC && attr->ctime.nsec < NS_PER_SEC && attr->rdev_major < 1U << 12 &&
-         attr->rdev_minor < 1U << 20;
-}
-
-bool virtiofs_fuse_attr_encode(struct virtiofs_wire_attr *wire, const struct virtiofs_attr *attr) {
-  if (!virtiofs_fuse_attr_sound(attr))
-    return false;
-  wire->ino = attr->ino;
-  wire->size = attr->size;
-  wire->blocks = attr->blocks;
-  wire->atime = (uint64_t)attr->atime.sec;
-  wire->mtime = (uint64_t)attr->mtime.sec;
-  wire->ctime = (uint64_t)attr->ctime.sec;
-  wire->atimensec = attr->atime.nsec;
-  wire->mtimensec = attr->mtime.nsec;
-  wire->ctimensec = attr->ctime.nsec;
-  wire->mode = attr->mode;
-  wire->nlink = attr->nlink;
-  wire->uid = attr->uid;
-  wire->gid = attr->gid;
-  wire->rdev = virtiofs_fuse_rdev_encode(attr->rdev_major, attr->rdev_minor);
-  wire->blksize = attr->blksize;
-  return true;
-}
-
-bool virtiofs_fuse_entry_encode(struct virtiofs_wire_entry_out *wire, const struct virtiofs_entry_out *entry) {
-  wire->nodeid = entry->node;
-  virtiofs_fuse_valid_encode(entry->entry_valid_ns, &wire->entry_valid, &wire->entry_valid_nsec);
-  if (entry->node == 0)
-    return true;
-  virtiofs_fuse_valid_encode(entry->attr_valid_ns, &wire->attr_valid, &wire->attr_valid_nsec);
-  return virtiofs_fuse_attr_encode(&wire->attr, &entry->attr);
+void virtiofs_fuse_nothing_put(struct virtiofs_wire_entry_out *wire, uint64_t valid_ns) {
+  *wire = (struct virtiofs_wire_entry_out){0};
+  virtiofs_fuse_valid_encode(valid_ns, &wire->entry_valid, &wire->entry_valid_nsec);
 }
 
 static void put_time(struct virtiofs_wire_sx_time *wire, const struct virtiofs_time *time) {
@@ -75,8 +13,9 @@ static void put_time(struct virtiofs_wire_sx_time *wire, const struct virtiofs_t
 
 bool virtiofs_fuse_statx_encode(struct virtiofs_wire_statx *wire, const struct virtiofs_statx *statx) {
   const struct virtiofs_attr *attr = &statx->attr;
-  if (!virtiofs_fuse_attr_sound(attr) || statx->btime.nsec >= NS_PER_SEC)
+  if (!virtiofs_fuse_attr_sound(attr) || statx->btime.nsec >= VIRTIOFS_NS_PER_SEC)
     return false;
+  *wire = (struct virtiofs_wire_statx){0};
   wire->mask = statx->mask;
   wire->blksize = attr->blksize;
   wire->attributes = statx->attributes;
@@ -97,4 +36,44 @@ bool virtiofs_fuse_statx_encode(struct virtiofs_wire_statx *wire, const struct v
   wire->dev_major = statx->dev_major;
   wire->dev_minor = statx->dev_minor;
   return true;
+}
+
+bool virtiofs_fuse_valid_decode(uint64_t *valid_ns, uint64_t sec, uint32_t nsec) {
+  if (nsec >= VIRTIOFS_NS_PER_SEC)
+    return false;
+  *valid_ns = sec > (UINT64_MAX - nsec) / VIRTIOFS_NS_PER_SEC ? VIRTIOFS_FOREVER : sec * VIRTIOFS_NS_PER_SEC + nsec;
+  return true;
+}
+
+static struct virtiofs_time get_time(uint64_t sec, uint32_t nsec) {
+  return (struct virtiofs_time){.sec = (int64_t)sec, .nsec = nsec};
+}
+
+bool virtiofs_fuse_attr_decode(struct virtiofs_attr *attr, const struct virtiofs_wire_attr *wire) {
+  attr->ino = wire->ino;
+  attr->size = wire->size;
+  attr->blocks = wire->blocks;
+  attr->atime = get_time(wire->atime, wire->atimensec);
+  attr->mtime = get_time(wire->mtime, wire->mtimensec);
+  attr->ctime = get_time(wire->ctime, wire->ctimensec);
+  attr->mode = wire->mode;
+  attr->nlink = wire->nlink;
+  attr->uid = wire->uid;
+  attr->gid = wire->gid;
+  attr->blksize = wire->blksize;
+  attr->flags = wire->flags & (VIRTIOFS_ATTR_SUBMOUNT | VIRTIOFS_ATTR_DAX);
+  virtiofs_fuse_rdev_decode(wire->rdev, &attr->rdev_major, &attr->rdev_minor);
+  return virtiofs_fuse_attr_sound(attr);
+}
+
+bool virtiofs_fuse_entry_decode(struct virtiofs_entry_out *out, const struct virtiofs_wire_entry_out *wire) {
+  out->node = wire->nodeid;
+  if (!virtiofs_fuse_valid_decode(&out->entry_valid_ns, wire->entry_valid, wire->entry_valid_nsec))
+    return false;
+  out->attr_valid_ns = 0;
+  out->attr = (struct virtiofs_attr){.ino = 0};
+  if (out->node == 0)
+    return true;
+  return virtiofs_fuse_valid_decode(&out->attr_valid_ns, wire->attr_valid, wire->attr_valid_nsec) &&
+         virtiofs_fuse_attr_decode(&out->attr, &wire->attr);
 }

@@ -5,17 +5,21 @@
 
 #include "fuse/table.h"
 
-static void get_header(struct virtiofs_fuse_header *header, const struct virtiofs_wire_in_header *wire, bool swapped) {
-  header->len = wire->len;
-  header->opcode = wire->opcode;
-  header->unique = wire->unique;
-  header->nodeid = wire->nodeid;
-  header->uid = wire->uid;
-  header->gid = wire->gid;
-  header->pid = wire->pid;
-  header->total_extlen = wire->total_extlen;
-  header->swapped = swapped;
-}
+/* The header is read to where it stays. */
+#define SAME_PLACE(field)                                                                                              \
+  _Static_assert(offsetof(struct virtiofs_fuse_header, field) == offsetof(struct virtiofs_wire_in_header, field),      \
+                 #field " has its place in both")
+SAME_PLACE(len);
+SAME_PLACE(opcode);
+SAME_PLACE(unique);
+SAME_PLACE(nodeid);
+SAME_PLACE(uid);
+SAME_PLACE(gid);
+SAME_PLACE(pid);
+SAME_PLACE(total_extlen);
+_Static_assert(offsetof(struct virtiofs_fuse_header, swapped) >= offsetof(struct virtiofs_wire_in_header, padding) &&
+                   sizeof(struct virtiofs_fuse_header) >= sizeof(struct virtiofs_wire_in_header),
+               "what is ours stands where the driver has nothing to say");
 
 /* INIT begins a session, and may come in another byte order than the one before: its number can't be mistaken. */
 static bool is_swapped(uint32_t opcode, const struct virtiofs_fuse_proto *proto) {
@@ -43,15 +47,19 @@ static int decode_args(struct virtiofs_fuse_request *req, const struct virtiofs_
                        const struct virtiofs_fuse_op *op, struct virtiofs_cursor *cur, struct iovec *iov) {
   union virtiofs_wire_in wire;
   const struct virtiofs_fuse_header *header = &req->header;
-  uint32_t extensions = op->extensions ? (uint32_t)header->total_extlen * 8 : 0;
+  bool extended = op->extensions && proto->minor >= VIRTIOFS_FUSE_EXTENSIONS_SINCE;
+  uint32_t extensions = extended ? (uint32_t)header->total_extlen * 8 : 0;
   uint32_t size = virtiofs_fuse_in_size(op, proto, header->opcode);
   if (extensions > cur->left || cur->left - extensions < size)
     return -EINVAL;
   /* What an older driver doesn't send is zero. */
-  memset((unsigned char *)&wire + size, 0, op->in_size > size ? op->in_size - size : 0);
-  (void)virtiofs_cursor_read(cur, &wire, size);
-  if (header->swapped && size > 0)
-    virtiofs_wire_swap(&wire, size, op->in_layout);
+  if (size < op->in_size)
+    memset((unsigned char *)&wire + size, 0, op->in_size - size);
+  if (size > 0) {
+    (void)virtiofs_cursor_read(cur, &wire, size);
+    if (header->swapped)
+      virtiofs_wire_swap(&wire, size, op->in_layout);
+  }
   cur->left -= extensions;
   req->in.nodeid = header->nodeid;
   struct virtiofs_fuse_decoder dec = {
@@ -61,22 +69,24 @@ static int decode_args(struct virtiofs_fuse_request *req, const struct virtiofs_
 
 int virtiofs_fuse_request_decode(struct virtiofs_fuse_request *req, const struct virtiofs_fuse_proto *proto,
                                  struct iovec *iov, uint32_t count) {
-  struct virtiofs_wire_in_header header;
+  struct virtiofs_fuse_header *header = &req->header;
   struct virtiofs_cursor cur;
   virtiofs_cursor_init(&cur, iov, count, virtiofs_iov_len(iov, count));
-  if (!virtiofs_cursor_read(&cur, &header, sizeof(header)))
+  if (!virtiofs_cursor_read(&cur, header, sizeof(struct virtiofs_wire_in_header)))
     return get_broken_header(req, proto, &cur);
-  bool swapped = is_swapped(header.opcode, proto);
+  bool swapped = is_swapped(header->opcode, proto);
   if (swapped)
-    virtiofs_wire_swap(&header, sizeof(header), VIRTIOFS_LAYOUT_IN_HEADER);
-  get_header(&req->header, &header, swapped);
-  if (header.len < sizeof(header) || header.len - sizeof(header) > cur.left) {
-    req->header = (struct virtiofs_fuse_header){.unique = header.unique, .swapped = swapped};
+    virtiofs_wire_swap(header, sizeof(struct virtiofs_wire_in_header), VIRTIOFS_LAYOUT_IN_HEADER);
+  header->swapped = swapped;
+  size_t size = header->len;
+  if (size < sizeof(struct virtiofs_wire_in_header) || size - sizeof(struct virtiofs_wire_in_header) > cur.left) {
+    *header = (struct virtiofs_fuse_header){.unique = header->unique, .swapped = swapped};
     return -EPROTO;
   }
-  cur.left = header.len - sizeof(header);
-  if (!proto->agreed && header.opcode != VIRTIOFS_FUSE_INIT)
+  cur.left = size - sizeof(struct virtiofs_wire_in_header);
+  uint32_t opcode = header->opcode;
+  if (!proto->agreed && opcode != VIRTIOFS_FUSE_INIT)
     return -EIO;
-  const struct virtiofs_fuse_op *op = virtiofs_fuse_op(header.opcode);
+  const struct virtiofs_fuse_op *op = virtiofs_fuse_op(opcode);
   return op != NULL ? decode_args(req, proto, op, &cur, iov) : -ENOSYS;
 }

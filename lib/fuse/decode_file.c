@@ -23,8 +23,10 @@ int virtiofs_fuse_get_data(struct virtiofs_fuse_decoder *dec, struct virtiofs_da
 /* OPEN and OPENDIR have the same shape; what makes a file has been done by the guest. */
 int virtiofs_fuse_decode_open(struct virtiofs_fuse_decoder *dec) {
   struct virtiofs_open_in *in = &dec->req->in.open;
+  uint32_t truncates = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_ATOMIC_O_TRUNC, VIRTIOFS_WIRE_O_TRUNC);
   in->flags = dec->wire->open.flags & ~(VIRTIOFS_WIRE_O_CREAT | VIRTIOFS_WIRE_O_EXCL | VIRTIOFS_WIRE_O_NOCTTY);
-  in->open_flags = dec->wire->open.open_flags;
+  in->flags &= ~VIRTIOFS_WIRE_O_TRUNC | truncates;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, dec->wire->open.open_flags);
   return 0;
 }
 
@@ -128,11 +130,15 @@ int virtiofs_fuse_decode_lk(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_lk_in *wire = &dec->wire->lk;
   in->handle = wire->fh;
   in->owner = wire->owner;
-  in->lock = (struct virtiofs_lock){
-      .start = wire->lk.start, .end = wire->lk.end, .type = wire->lk.type, .pid = wire->lk.pid};
+  in->lock =
+      (struct virtiofs_lock){.start = wire->lk.start, .end = wire->lk.end, .type = wire->lk.type, .pid = wire->lk.pid};
   in->flock = (wire->lk_flags & VIRTIOFS_WIRE_LK_FLOCK) != 0;
+  /* Before 7.17 it came with POSIX_LOCKS. */
+  uint64_t means = dec->proto->minor < 17 ? VIRTIOFS_FUSE_POSIX_LOCKS : VIRTIOFS_FUSE_FLOCK_LOCKS;
+  if (in->flock && (dec->proto->flags & means) == 0)
+    return -EINVAL;
   return in->lock.start > in->lock.end || in->lock.end > INT64_MAX || in->lock.type > VIRTIOFS_WIRE_F_UNLCK ? -EINVAL
-                                                                                                              : 0;
+                                                                                                            : 0;
 }
 
 int virtiofs_fuse_decode_ioctl(struct virtiofs_fuse_decoder *dec) {

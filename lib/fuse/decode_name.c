@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "fuse/attr.h"
 #include "fuse/table.h"
 
@@ -22,17 +23,48 @@ int virtiofs_fuse_get_text(struct virtiofs_fuse_decoder *dec, struct virtiofs_na
   return 0;
 }
 
-int virtiofs_fuse_get_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name) {
+/* The last name of a request is all that is left of it: it is copied at once, and looked through once. */
+static inline bool get_last_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name) {
+  char *to = dec->req->storage + dec->stored;
+  struct virtiofs_cursor *cur = dec->cur;
+  size_t size = cur->left;
+  if (size < 2 || size > VIRTIOFS_FUSE_NAME_MAX + 1 || !virtiofs_cursor_near(cur, size))
+    return false;
+  virtiofs_text_copy(to, (const unsigned char *)cur->iov->iov_base + cur->at, size);
+  virtiofs_guest_barrier();
+  if (to[size - 1] != 0 || virtiofs_text_has_separator(to, size - 1))
+    return false;
+  cur->at += size;
+  cur->left = 0;
+  dec->stored += size;
+  *name = (struct virtiofs_name){.str = to, .len = (uint32_t)size - 1};
+  return true;
+}
+
+__attribute__((noinline)) static int get_any_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name) {
   int rc = virtiofs_fuse_get_text(dec, name, VIRTIOFS_FUSE_NAME_MAX);
+  return rc == 0 && virtiofs_text_has_separator(name->str, name->len) ? -EINVAL : rc;
+}
+
+/* Where files are exported, a node itself and its parent are looked up by "." and "..". */
+__attribute__((noinline)) static int decode_exported(struct virtiofs_fuse_decoder *dec) {
+  if (dec->req->header.opcode == VIRTIOFS_FUSE_LOOKUP)
+    return get_any_name(dec, &dec->req->in.lookup.name);
+  return virtiofs_fuse_get_name(dec, &dec->req->in.lookup.name);
+}
+
+int virtiofs_fuse_get_name(struct virtiofs_fuse_decoder *dec, struct virtiofs_name *name) {
+  int rc = get_last_name(dec, name) ? 0 : get_any_name(dec, name);
   if (rc != 0)
     return rc;
-  if (memchr(name->str, '/', name->len) != NULL || virtiofs_name_is(name, ".") || virtiofs_name_is(name, ".."))
-    return -EINVAL;
-  return 0;
+  bool dots = name->str[0] == '.' && (name->len == 1 || (name->len == 2 && name->str[1] == '.'));
+  return dots ? -EINVAL : 0;
 }
 
 /* LOOKUP, UNLINK and RMDIR have the same shape. */
 int virtiofs_fuse_decode_name(struct virtiofs_fuse_decoder *dec) {
+  if ((dec->proto->flags & VIRTIOFS_FUSE_EXPORT_SUPPORT) != 0)
+    return decode_exported(dec);
   return virtiofs_fuse_get_name(dec, &dec->req->in.lookup.name);
 }
 
@@ -97,7 +129,7 @@ int virtiofs_fuse_decode_create(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags | VIRTIOFS_WIRE_O_CREAT;
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0)
     rc = virtiofs_fuse_get_name(dec, &in->name);
@@ -110,7 +142,7 @@ int virtiofs_fuse_decode_tmpfile(struct virtiofs_fuse_decoder *dec) {
   const struct virtiofs_wire_create_in *wire = &dec->wire->create;
   in->flags = wire->flags & ~(VIRTIOFS_WIRE_O_CREAT | VIRTIOFS_WIRE_O_EXCL);
   in->umask = wire->umask & UMASK;
-  in->open_flags = wire->open_flags;
+  in->open_flags = virtiofs_fuse_if_agreed(dec, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, wire->open_flags);
   int rc = get_file_mode(wire->mode, &in->mode);
   if (rc == 0 && virtiofs_cursor_read_string(dec->cur, dec->req->storage, VIRTIOFS_FUSE_NAME_MAX + 1) < 0)
     rc = dec->cur->left > VIRTIOFS_FUSE_NAME_MAX ? -ENAMETOOLONG : -EINVAL;

@@ -6,65 +6,6 @@
 #include "fuse/attr.h"
 #include "fuse/table.h"
 
-#define NS_PER_SEC UINT64_C(1000000000)
-
-/* The fixed arguments of a reply. */
-union args {
-  struct virtiofs_wire_init_out init;
-  struct virtiofs_wire_entry_out entry;
-  struct virtiofs_wire_attr_out attr;
-  struct virtiofs_wire_open_out open;
-  struct virtiofs_wire_create_out create;
-  struct virtiofs_wire_write_out write;
-  struct virtiofs_wire_statfs_out statfs;
-  struct virtiofs_wire_lseek_out lseek;
-  struct virtiofs_wire_getxattr_out xattr;
-  struct virtiofs_wire_lk_out lk;
-  struct virtiofs_wire_bmap_out bmap;
-  struct virtiofs_wire_ioctl_out ioctl;
-  struct virtiofs_wire_poll_out poll;
-  struct virtiofs_wire_copy_file_range_out copy_file_range;
-  struct virtiofs_wire_statx_out statx;
-};
-
-static bool get_valid(uint64_t *valid_ns, uint64_t sec, uint32_t nsec) {
-  if (nsec >= NS_PER_SEC)
-    return false;
-  *valid_ns = sec > (UINT64_MAX - nsec) / NS_PER_SEC ? VIRTIOFS_FOREVER : sec * NS_PER_SEC + nsec;
-  return true;
-}
-
-static struct virtiofs_time get_time(uint64_t sec, uint32_t nsec) {
-  return (struct virtiofs_time){.sec = (int64_t)sec, .nsec = nsec};
-}
-
-static bool get_attr(struct virtiofs_attr *attr, const struct virtiofs_wire_attr *wire) {
-  attr->ino = wire->ino;
-  attr->size = wire->size;
-  attr->blocks = wire->blocks;
-  attr->atime = get_time(wire->atime, wire->atimensec);
-  attr->mtime = get_time(wire->mtime, wire->mtimensec);
-  attr->ctime = get_time(wire->ctime, wire->ctimensec);
-  attr->mode = wire->mode;
-  attr->nlink = wire->nlink;
-  attr->uid = wire->uid;
-  attr->gid = wire->gid;
-  attr->blksize = wire->blksize;
-  virtiofs_fuse_rdev_decode(wire->rdev, &attr->rdev_major, &attr->rdev_minor);
-  return virtiofs_fuse_attr_sound(attr);
-}
-
-static bool get_entry(struct virtiofs_entry_out *out, const struct virtiofs_wire_entry_out *wire) {
-  out->node = wire->nodeid;
-  if (!get_valid(&out->entry_valid_ns, wire->entry_valid, wire->entry_valid_nsec))
-    return false;
-  out->attr_valid_ns = 0;
-  out->attr = (struct virtiofs_attr){.ino = 0};
-  if (out->node == 0)
-    return true;
-  return get_valid(&out->attr_valid_ns, wire->attr_valid, wire->attr_valid_nsec) && get_attr(&out->attr, &wire->attr);
-}
-
 static void get_open(struct virtiofs_open_out *out, const struct virtiofs_wire_open_out *wire) {
   out->handle = wire->fh;
   out->flags = wire->open_flags;
@@ -77,7 +18,7 @@ static bool get_create(struct virtiofs_create_out *out, const struct virtiofs_wi
   memcpy(&whole.entry, &wire->entry, entry);
   memcpy(&whole.open, (const unsigned char *)wire + entry, sizeof(whole.open));
   get_open(&out->open, &whole.open);
-  return get_entry(&out->entry, &whole.entry) && out->entry.node != 0;
+  return virtiofs_fuse_entry_decode(&out->entry, &whole.entry) && out->entry.node != 0;
 }
 
 static void get_init(struct virtiofs_fuse_init_out *out, const struct virtiofs_wire_init_out *wire) {
@@ -123,8 +64,8 @@ static bool get_statx(struct virtiofs_statx_out *out, const struct virtiofs_wire
                                        .rdev_major = stat->rdev_major,
                                        .rdev_minor = stat->rdev_minor,
                                        .blksize = stat->blksize};
-  return get_valid(&out->attr_valid_ns, wire->attr_valid, wire->attr_valid_nsec) && statx->btime.nsec < NS_PER_SEC &&
-         virtiofs_fuse_attr_sound(&statx->attr);
+  return virtiofs_fuse_valid_decode(&out->attr_valid_ns, wire->attr_valid, wire->attr_valid_nsec) &&
+         statx->btime.nsec < VIRTIOFS_NS_PER_SEC && virtiofs_fuse_attr_sound(&statx->attr);
 }
 
 static void get_statfs(struct virtiofs_statfs_out *out, const struct virtiofs_wire_statfs_out *wire) {
@@ -139,26 +80,26 @@ static void get_statfs(struct virtiofs_statfs_out *out, const struct virtiofs_wi
 }
 
 /* Replies about nodes. False if a reply can't be so. */
-static bool get_node_args(union virtiofs_fuse_out *out, uint32_t opcode, const union args *args,
+static bool get_node_args(union virtiofs_fuse_out *out, uint32_t opcode, const union virtiofs_wire_out *args,
                           const struct virtiofs_fuse_proto *proto) {
   switch (opcode) {
   case VIRTIOFS_FUSE_INIT:
     get_init(&out->init, &args->init);
     return true;
   case VIRTIOFS_FUSE_LOOKUP:
-    return get_entry(&out->entry, &args->entry);
+    return virtiofs_fuse_entry_decode(&out->entry, &args->entry);
   case VIRTIOFS_FUSE_SYMLINK:
   case VIRTIOFS_FUSE_MKNOD:
   case VIRTIOFS_FUSE_MKDIR:
   case VIRTIOFS_FUSE_LINK:
-    return get_entry(&out->entry, &args->entry) && out->entry.node != 0;
+    return virtiofs_fuse_entry_decode(&out->entry, &args->entry) && out->entry.node != 0;
   case VIRTIOFS_FUSE_CREATE:
   case VIRTIOFS_FUSE_TMPFILE:
     return get_create(&out->create, &args->create, proto);
   case VIRTIOFS_FUSE_GETATTR:
   case VIRTIOFS_FUSE_SETATTR:
-    return get_valid(&out->attr.attr_valid_ns, args->attr.attr_valid, args->attr.attr_valid_nsec) &&
-           get_attr(&out->attr.attr, &args->attr.attr);
+    return virtiofs_fuse_valid_decode(&out->attr.attr_valid_ns, args->attr.attr_valid, args->attr.attr_valid_nsec) &&
+           virtiofs_fuse_attr_decode(&out->attr.attr, &args->attr.attr);
   case VIRTIOFS_FUSE_STATX:
     return get_statx(&out->statx, &args->statx);
   case VIRTIOFS_FUSE_STATFS:
@@ -175,7 +116,7 @@ static bool get_lock(struct virtiofs_lock *lock, const struct virtiofs_wire_file
 }
 
 /* Replies about open files. */
-static bool get_file_args(union virtiofs_fuse_out *out, uint32_t opcode, const union args *args) {
+static bool get_file_args(union virtiofs_fuse_out *out, uint32_t opcode, const union virtiofs_wire_out *args) {
   switch (opcode) {
   case VIRTIOFS_FUSE_OPEN:
   case VIRTIOFS_FUSE_OPENDIR:
@@ -251,7 +192,7 @@ static uint32_t args_size(const struct virtiofs_fuse_op *op, const struct virtio
 static int decode_args(union virtiofs_fuse_out *out, const struct virtiofs_fuse_proto *proto, uint32_t opcode,
                        bool swapped, struct virtiofs_cursor *cur) {
   const struct virtiofs_fuse_op *op = virtiofs_fuse_op(opcode);
-  union args args;
+  union virtiofs_wire_out args;
   memset(&args, 0, sizeof(args));
   if (op == NULL)
     return -EPROTO;

@@ -338,8 +338,10 @@ static bool put_extensions(const struct virtiofs_fuse_proto *proto, unsigned cha
                            const struct virtiofs_extensions *extensions) {
   if (extensions == NULL || extensions->size == 0)
     return true;
+  if (proto->minor < VIRTIOFS_FUSE_EXTENSIONS_SINCE)
+    return false;
   memcpy(at, extensions->bytes, extensions->size);
-  return virtiofs_fuse_check_extensions(at, extensions->size,
+  return virtiofs_fuse_check_extensions(proto, at, extensions->size,
                                         proto->swapped ? VIRTIOFS_FUSE_FROM_HOST : VIRTIOFS_FUSE_HOST);
 }
 

@@ -93,20 +93,22 @@ static bool check_contexts(unsigned char *at, uint32_t size, uint32_t count, enu
   return count == 0 || body.left == 0;
 }
 
-/* Each kind once; @seen has a bit for each. */
+/* Each kind once; @left are the flags of those that may still come. */
 static bool check_body(unsigned char *at, uint32_t size, uint32_t type, enum virtiofs_fuse_order order,
-                       uint32_t *seen) {
+                       uint64_t *left) {
   if (type > VIRTIOFS_WIRE_EXT_GROUPS)
     return true;
-  uint32_t bit = type == VIRTIOFS_WIRE_EXT_GROUPS ? 2U : 1U;
-  if ((*seen & bit) != 0)
+  bool groups = type == VIRTIOFS_WIRE_EXT_GROUPS;
+  uint64_t flag = groups ? VIRTIOFS_FUSE_CREATE_SUPP_GROUP : VIRTIOFS_FUSE_SECURITY_CTX;
+  if ((*left & flag) == 0)
     return false;
-  *seen |= bit;
-  return bit == 2U ? check_groups(at, size, order) : check_contexts(at, size, type, order);
+  *left &= ~flag;
+  return groups ? check_groups(at, size, order) : check_contexts(at, size, type, order);
 }
 
-bool virtiofs_fuse_check_extensions(unsigned char *bytes, uint32_t size, enum virtiofs_fuse_order order) {
-  uint32_t seen = 0;
+bool virtiofs_fuse_check_extensions(const struct virtiofs_fuse_proto *proto, unsigned char *bytes, uint32_t size,
+                                    enum virtiofs_fuse_order order) {
+  uint64_t left = proto->flags;
   for (uint32_t at = 0; at < size;) {
     struct virtiofs_wire_ext_header head;
     if (size - at < sizeof(head))
@@ -116,7 +118,7 @@ bool virtiofs_fuse_check_extensions(unsigned char *bytes, uint32_t size, enum vi
     swap_words(bytes + at, sizeof(head), order == VIRTIOFS_FUSE_FROM_HOST);
     if (head.size < sizeof(head) || head.size % ALIGN != 0 || head.size > size - at)
       return false;
-    if (!check_body(bytes + at + sizeof(head), head.size - (uint32_t)sizeof(head), head.type, order, &seen))
+    if (!check_body(bytes + at + sizeof(head), head.size - (uint32_t)sizeof(head), head.type, order, &left))
       return false;
     at += head.size;
   }
@@ -137,7 +139,7 @@ int virtiofs_fuse_get_extensions(struct virtiofs_fuse_decoder *dec, struct virti
   (void)virtiofs_cursor_skip(dec->cur, gap);
   (void)virtiofs_cursor_read(dec->cur, bytes, size);
   enum virtiofs_fuse_order order = dec->req->header.swapped ? VIRTIOFS_FUSE_TO_HOST : VIRTIOFS_FUSE_HOST;
-  return virtiofs_fuse_check_extensions(bytes, size, order) ? 0 : -EINVAL;
+  return virtiofs_fuse_check_extensions(dec->proto, bytes, size, order) ? 0 : -EINVAL;
 }
 
 /* All of it has been checked; @contexts are left of the extension that @at is in. */

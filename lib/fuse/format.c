@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "fuse/names.h"
 #include "fuse/table.h"
 
 /* A line in the making: counts on when the buffer is full. */
@@ -50,9 +51,39 @@ static void put_range(struct line *line, uint64_t offset, uint64_t size) {
   put(line, " offset=%" PRIu64 " size=%" PRIu64, offset, size);
 }
 
+/* Names with '|' between them, and what has none as a number. */
+static void put_bits(struct line *line, enum virtiofs_fuse_bits which, uint64_t bits, const char *between) {
+  const char *name;
+  while ((name = virtiofs_fuse_bit_name(which, &bits)) != NULL) {
+    put(line, "%s%s", between, name);
+    between = "|";
+  }
+  if (bits != 0)
+    put(line, "%s0x%" PRIx64, between, bits);
+}
+
+static void put_flags(struct line *line, const char *label, enum virtiofs_fuse_bits which, uint64_t bits) {
+  put(line, " %s=%s", label, bits == 0 ? "0" : "");
+  put_bits(line, which, bits, "");
+}
+
+static void put_open_flags(struct line *line, uint32_t flags) {
+  static const char *const modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+  put(line, " flags=%s", modes[flags & 3]);
+  put_bits(line, VIRTIOFS_FUSE_BITS_OPEN, flags & ~3U, "|");
+}
+
 static void put_attr(struct line *line, const struct virtiofs_attr *attr) {
   put(line, " ino=%" PRIu64 " mode=%o nlink=%u uid=%u gid=%u size=%" PRIu64, attr->ino, attr->mode, attr->nlink,
       attr->uid, attr->gid, attr->size);
+  if (attr->flags != 0)
+    put_flags(line, "attr_flags", VIRTIOFS_FUSE_BITS_ATTR, attr->flags);
+}
+
+/* Of replies that are mostly without. */
+static void put_opened_flags(struct line *line, uint32_t flags) {
+  if (flags != 0)
+    put_flags(line, "open_flags", VIRTIOFS_FUSE_BITS_FOPEN, flags);
 }
 
 /* ---- requests ---- */
@@ -82,7 +113,7 @@ static void put_named(struct line *line, uint32_t opcode, const union virtiofs_f
     put_name(line, "name", &in->rename.name);
     put_node(line, "new_parent", in->rename.new_parent);
     put_name(line, "new_name", &in->rename.new_name);
-    put(line, " flags=%x", in->rename.flags);
+    put_flags(line, "flags", VIRTIOFS_FUSE_BITS_RENAME, in->rename.flags);
     return;
   case VIRTIOFS_FUSE_LINK:
     put_node(line, "node", in->link.node);
@@ -90,14 +121,17 @@ static void put_named(struct line *line, uint32_t opcode, const union virtiofs_f
     return;
   case VIRTIOFS_FUSE_CREATE:
     put_name(line, "name", &in->create.name);
-    put(line, " flags=%x mode=%o umask=%o", in->create.flags, in->create.mode, in->create.umask);
+    put_open_flags(line, in->create.flags);
+    put(line, " mode=%o umask=%o", in->create.mode, in->create.umask);
     return;
   case VIRTIOFS_FUSE_TMPFILE:
-    put(line, " flags=%x mode=%o umask=%o", in->tmpfile.flags, in->tmpfile.mode, in->tmpfile.umask);
+    put_open_flags(line, in->tmpfile.flags);
+    put(line, " mode=%o umask=%o", in->tmpfile.mode, in->tmpfile.umask);
     return;
   case VIRTIOFS_FUSE_SETXATTR:
     put_name(line, "name", &in->setxattr.name);
-    put(line, " size=%zu flags=%x", in->setxattr.value.size, in->setxattr.flags);
+    put(line, " size=%zu", in->setxattr.value.size);
+    put_flags(line, "flags", VIRTIOFS_FUSE_BITS_SETXATTR, in->setxattr.flags);
     return;
   case VIRTIOFS_FUSE_GETXATTR:
     put_name(line, "name", &in->getxattr.name);
@@ -112,7 +146,7 @@ static void put_named(struct line *line, uint32_t opcode, const union virtiofs_f
 }
 
 static void put_setattr(struct line *line, const struct virtiofs_setattr_in *in) {
-  put(line, " valid=%x", in->valid);
+  put_flags(line, "valid", VIRTIOFS_FUSE_BITS_SETATTR, in->valid);
   if ((in->valid & VIRTIOFS_SET_MODE) != 0)
     put(line, " mode=%o", in->mode);
   if ((in->valid & VIRTIOFS_SET_UID) != 0)
@@ -143,6 +177,8 @@ static void put_io(struct line *line, uint32_t opcode, const union virtiofs_fuse
   case VIRTIOFS_FUSE_WRITE:
     put_node(line, "handle", in->write.handle);
     put_range(line, in->write.offset, in->write.size);
+    if (in->write.write_flags != 0)
+      put_flags(line, "write_flags", VIRTIOFS_FUSE_BITS_WRITE, in->write.write_flags);
     return;
   case VIRTIOFS_FUSE_COPY_FILE_RANGE:
   case VIRTIOFS_FUSE_COPY_FILE_RANGE_64:
@@ -167,6 +203,8 @@ static void put_opened(struct line *line, uint32_t opcode, const union virtiofs_
   case VIRTIOFS_FUSE_RELEASE:
   case VIRTIOFS_FUSE_RELEASEDIR:
     put_node(line, "handle", in->release.handle);
+    if (in->release.release_flags != 0)
+      put_flags(line, "release_flags", VIRTIOFS_FUSE_BITS_RELEASE, in->release.release_flags);
     return;
   case VIRTIOFS_FUSE_FSYNC:
   case VIRTIOFS_FUSE_FSYNCDIR:
@@ -179,7 +217,7 @@ static void put_opened(struct line *line, uint32_t opcode, const union virtiofs_
   case VIRTIOFS_FUSE_FALLOCATE:
     put_node(line, "handle", in->fallocate.handle);
     put_range(line, in->fallocate.offset, in->fallocate.length);
-    put(line, " mode=%x", in->fallocate.mode);
+    put_flags(line, "mode", VIRTIOFS_FUSE_BITS_FALLOCATE, in->fallocate.mode);
     return;
   case VIRTIOFS_FUSE_LSEEK:
     put_node(line, "handle", in->lseek.handle);
@@ -205,8 +243,8 @@ static void put_opened(struct line *line, uint32_t opcode, const union virtiofs_
 static void put_other(struct line *line, uint32_t opcode, const union virtiofs_fuse_in *in) {
   switch (opcode) {
   case VIRTIOFS_FUSE_INIT:
-    put(line, " version=%u.%u flags=%" PRIx64 " max_readahead=%u", in->init.major, in->init.minor, in->init.flags,
-        in->init.max_readahead);
+    put(line, " version=%u.%u max_readahead=%u", in->init.major, in->init.minor, in->init.max_readahead);
+    put_flags(line, "flags", VIRTIOFS_FUSE_BITS_INIT, in->init.flags);
     return;
   case VIRTIOFS_FUSE_FORGET:
     put(line, " nlookup=%" PRIu64, in->forget.nlookup);
@@ -226,20 +264,21 @@ static void put_other(struct line *line, uint32_t opcode, const union virtiofs_f
     return;
   case VIRTIOFS_FUSE_OPEN:
   case VIRTIOFS_FUSE_OPENDIR:
-    put(line, " flags=%x", in->open.flags);
+    put_open_flags(line, in->open.flags);
     return;
   case VIRTIOFS_FUSE_LISTXATTR:
     put(line, " size=%u", in->listxattr.size);
     return;
   case VIRTIOFS_FUSE_ACCESS:
-    put(line, " mask=%x", in->access.mask);
+    put_flags(line, "mask", VIRTIOFS_FUSE_BITS_ACCESS, in->access.mask);
     return;
   case VIRTIOFS_FUSE_STATX:
     put(line, " flags=%x mask=%x", in->statx.flags, in->statx.mask);
     return;
   case VIRTIOFS_FUSE_SETUPMAPPING:
     put_range(line, in->setupmapping.offset, in->setupmapping.len);
-    put(line, " window_offset=%" PRIu64 " flags=%" PRIx64, in->setupmapping.window_offset, in->setupmapping.flags);
+    put(line, " window_offset=%" PRIu64, in->setupmapping.window_offset);
+    put_flags(line, "flags", VIRTIOFS_FUSE_BITS_MAP, in->setupmapping.flags);
     return;
   case VIRTIOFS_FUSE_REMOVEMAPPING:
     put(line, " count=%u", in->removemapping.count);
@@ -273,8 +312,8 @@ size_t virtiofs_fuse_request_format(const struct virtiofs_fuse_request *req, cha
 static void put_node_reply(struct line *line, uint32_t opcode, const union virtiofs_fuse_out *out) {
   switch (opcode) {
   case VIRTIOFS_FUSE_INIT:
-    put(line, " version=%u.%u flags=%" PRIx64 " max_write=%u", out->init.major, out->init.minor, out->init.flags,
-        out->init.max_write);
+    put(line, " version=%u.%u max_write=%u", out->init.major, out->init.minor, out->init.max_write);
+    put_flags(line, "flags", VIRTIOFS_FUSE_BITS_INIT, out->init.flags);
     return;
   case VIRTIOFS_FUSE_LOOKUP:
   case VIRTIOFS_FUSE_SYMLINK:
@@ -288,6 +327,7 @@ static void put_node_reply(struct line *line, uint32_t opcode, const union virti
   case VIRTIOFS_FUSE_TMPFILE:
     put_node(line, "node", out->create.entry.node);
     put_node(line, "handle", out->create.open.handle);
+    put_opened_flags(line, out->create.open.flags);
     put_attr(line, &out->create.entry.attr);
     return;
   case VIRTIOFS_FUSE_GETATTR:
@@ -307,7 +347,7 @@ static void put_file_reply(struct line *line, uint32_t opcode, const union virti
   case VIRTIOFS_FUSE_OPEN:
   case VIRTIOFS_FUSE_OPENDIR:
     put_node(line, "handle", out->open.handle);
-    put(line, " flags=%x", out->open.flags);
+    put_opened_flags(line, out->open.flags);
     return;
   case VIRTIOFS_FUSE_READ:
   case VIRTIOFS_FUSE_READDIR:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** What the two ends agree on by INIT. */
+/** What the two ends agree on by INIT: the server's end. The driver's is public (virtiofs/fuse.h). */
 #ifndef VIRTIOFS_LIB_FUSE_INIT_H
 #define VIRTIOFS_LIB_FUSE_INIT_H
 
@@ -7,11 +7,12 @@
 
 /* What the server would like. */
 struct virtiofs_fuse_init_wants {
-  uint64_t flags;         /* VIRTIOFS_FUSE_... that it can serve */
-  uint32_t max_write;     /* bytes, >= 4096 */
-  uint32_t time_gran;     /* ns */
-  uint16_t map_alignment; /* log2 of bytes; with VIRTIOFS_FUSE_MAP_ALIGNMENT */
-  bool swapped;           /* the driver has the other byte order */
+  uint64_t flags;           /* virtiofs_fuse_init_wanted(); those that say what the reply has follow from below */
+  uint32_t max_write;       /* bytes, >= 4096 */
+  uint32_t time_gran;       /* ns */
+  uint16_t map_alignment;   /* of the DAX window, log2 of bytes; 0: there is no window */
+  uint16_t request_timeout; /* s; 0: none */
+  bool swapped;             /* the driver has the other byte order */
 };
 
 /**

@@ -364,6 +364,7 @@ struct virtiofs_wire_notify_prune {
 /* Bits of open(2) that the codec looks at, in Linux's numbers. */
 #define VIRTIOFS_WIRE_O_CREAT 0100U
 #define VIRTIOFS_WIRE_O_EXCL 0200U
+#define VIRTIOFS_WIRE_O_TRUNC 01000U
 #define VIRTIOFS_WIRE_O_NOCTTY 0400U
 
 #endif

@@ -6,24 +6,17 @@
 
 bool virtiofs_readdir_fits(const struct virtiofs_readdir_out *out, uint32_t len) {
   uint32_t size = virtiofs_fuse_dirent_size(&out->req->session->proto, len, out->plus);
-  return !out->full && size <= out->room.size - out->used;
+  return !out->full && size <= out->list.room - virtiofs_fuse_dirents_size(&out->list);
 }
 
-/* False if there was no room. @added: is it in the listing? */
+/* False if there was no room. @added: is it in the listing? One that breaks the rules is left out. */
 static bool add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry,
                 const struct virtiofs_entry_out *plus, bool *added) {
-  *added = false;
-  if (out->full)
-    return false;
-  ssize_t size =
-      virtiofs_fuse_dirent_encode(&out->req->session->proto, &out->room, out->used, entry, out->plus ? plus : NULL);
-  if (size == 0)
-    out->full = true;
-  if (size > 0) {
-    out->used += (size_t)size;
-    *added = true;
-  }
-  return size != 0;
+  const struct virtiofs_entry_out *known = out->plus ? plus : NULL;
+  *added = !out->full && virtiofs_fuse_dirents_add(&out->list, entry, known);
+  if (!*added && !out->full)
+    out->full = virtiofs_fuse_dirent_sound(entry, known);
+  return !out->full;
 }
 
 bool virtiofs_readdir_add(struct virtiofs_readdir_out *out, const struct virtiofs_dirent *entry) {
@@ -47,6 +40,7 @@ bool virtiofs_readdirplus_add(struct virtiofs_readdir_out *out, const struct vir
     return virtiofs_readdir_add(out, entry);
   }
   struct virtiofs_entry_out known = *plus;
+  virtiofs_attr_drop_flags(out->req, &known.attr);
   if (virtiofs_idtable_hold(&session->nodes, value, &known.node) != 0) {
     virtiofs_reclaim_node(session, value);
     return virtiofs_readdir_add(out, entry);

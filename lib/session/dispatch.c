@@ -285,6 +285,8 @@ static void prepare_data(struct virtiofs_req *req) {
     req->dir = (struct virtiofs_readdir_out){.req = req};
     req->dir.plus = req->fuse.header.opcode == VIRTIOFS_FUSE_READDIRPLUS;
     cut(req, VIRTIOFS_FUSE_OUT_HEADER, in->readdir.size, &req->dir.room);
+    virtiofs_fuse_dirents_init(&req->dir.list, &req->session->proto, &req->dir.room);
+    req->dir.begun = true;
     in->readdir.size = (uint32_t)req->dir.room.size;
     req->holds_data = true;
     break;
@@ -333,6 +335,7 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   if ((op->flags & NEW_HANDLE) != 0 && !virtiofs_reclaim_room(session, &session->handles))
     return -ENFILE;
   memset(&req->out, 0, sizeof(req->out));
+  atomic_store_explicit(&req->semantics, session->semantics, memory_order_relaxed);
   prepare_data(req);
   *blocking = blocks(session, req->fuse.header.opcode);
   return 0;

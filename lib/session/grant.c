@@ -14,11 +14,27 @@ static int check_xattr(uint32_t size, uint32_t asked, bool size_only) {
   return size_only ? 0 : check_size(size, asked);
 }
 
+void virtiofs_attr_drop_flags(const struct virtiofs_req *req, struct virtiofs_attr *attr) {
+  uint64_t known = virtiofs_req_semantics(req);
+  bool directory = (attr->mode & VIRTIOFS_S_IFMT) == VIRTIOFS_S_IFDIR;
+  if (!directory || (known & VIRTIOFS_SEMANTICS_SUBMOUNTS) == 0)
+    attr->flags &= ~VIRTIOFS_ATTR_SUBMOUNT;
+  if ((known & VIRTIOFS_SEMANTICS_HAS_INODE_DAX) == 0)
+    attr->flags &= ~VIRTIOFS_ATTR_DAX;
+}
+
+/* A node's "." is that node: anything else would give the guest another file for one that it holds. */
+static bool is_itself(const struct virtiofs_req *req, uint64_t value) {
+  const struct virtiofs_lookup_in *in = &req->fuse.in.lookup;
+  return req->fuse.header.opcode != VIRTIOFS_FUSE_LOOKUP || !virtiofs_name_is(&in->name, ".") || value == in->parent;
+}
+
 static int grant_node(struct virtiofs_req *req, struct virtiofs_entry_out *entry) {
   uint64_t value = entry->node;
+  virtiofs_attr_drop_flags(req, &entry->attr);
   if (value == 0)
     return req->fuse.header.opcode == VIRTIOFS_FUSE_LOOKUP ? 0 : -EIO;
-  int rc = virtiofs_idtable_hold(&req->session->nodes, value, &entry->node);
+  int rc = is_itself(req, value) ? virtiofs_idtable_hold(&req->session->nodes, value, &entry->node) : -EIO;
   if (rc == -ENFILE && virtiofs_reclaim_room(req->session, &req->session->nodes))
     rc = virtiofs_idtable_hold(&req->session->nodes, value, &entry->node);
   if (rc != 0)
@@ -66,6 +82,10 @@ int virtiofs_grant(struct virtiofs_req *req) {
     return grant_handle(req, req->fuse.header.nodeid, VIRTIOFS_HANDLE_FILE, &out->open);
   case VIRTIOFS_FUSE_OPENDIR:
     return grant_handle(req, req->fuse.header.nodeid, VIRTIOFS_HANDLE_DIR, &out->open);
+  case VIRTIOFS_FUSE_GETATTR:
+  case VIRTIOFS_FUSE_SETATTR:
+    virtiofs_attr_drop_flags(req, &out->attr.attr);
+    return 0;
   case VIRTIOFS_FUSE_READ:
     return check_size(out->read.size, req->fuse.in.read.size);
   case VIRTIOFS_FUSE_WRITE:
@@ -83,9 +103,9 @@ int virtiofs_grant(struct virtiofs_req *req) {
     return check_size(out->readlink.len, VIRTIOFS_TARGET_MAX);
   case VIRTIOFS_FUSE_READDIR:
   case VIRTIOFS_FUSE_READDIRPLUS:
-    out->read.size = (uint32_t)req->dir.used;
+    out->read.size = (uint32_t)virtiofs_fuse_dirents_size(&req->dir.list);
     /* An empty listing would mean the end. */
-    return req->dir.full && req->dir.used == 0 ? -EINVAL : 0;
+    return req->dir.full && out->read.size == 0 ? -EINVAL : 0;
   default:
     return 0;
   }

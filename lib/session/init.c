@@ -4,30 +4,18 @@
 
 #include <errno.h>
 
+#include "fuse/init_flags.h"
+#include "session/promise.h"
 #include "session/req.h"
 
 #define TAG "session"
 #define NS_PER_SEC 1000000000U
 
-/* What serves any backend. */
-#define ALWAYS                                                                                                         \
-  (VIRTIOFS_FUSE_ASYNC_READ | VIRTIOFS_FUSE_FILE_OPS | VIRTIOFS_FUSE_BIG_WRITES | VIRTIOFS_FUSE_AUTO_INVAL_DATA |      \
-   VIRTIOFS_FUSE_ASYNC_DIO | VIRTIOFS_FUSE_PARALLEL_DIROPS | VIRTIOFS_FUSE_MAX_PAGES)
-
-/* An operation that is there offers what it is for. */
-static uint64_t wanted_flags(const struct virtiofs_ops *ops) {
-  uint64_t flags = ALWAYS;
-  if (ops->readdirplus != NULL)
-    flags |= VIRTIOFS_FUSE_DO_READDIRPLUS | VIRTIOFS_FUSE_READDIRPLUS_AUTO;
-  if (ops->getlk != NULL && ops->setlk != NULL && ops->setlkw != NULL)
-    flags |= VIRTIOFS_FUSE_POSIX_LOCKS;
-  if (ops->ioctl != NULL)
-    flags |= VIRTIOFS_FUSE_HAS_IOCTL_DIR;
-  if (ops->open == NULL)
-    flags |= VIRTIOFS_FUSE_NO_OPEN_SUPPORT;
-  if (ops->opendir == NULL)
-    flags |= VIRTIOFS_FUSE_NO_OPENDIR_SUPPORT;
-  return flags;
+/* In VIRTIOFS_SESSION_SWITCH. */
+static void speak(struct virtiofs_session *session, const struct virtiofs_fuse_proto *proto) {
+  session->proto = *proto;
+  session->semantics = proto->flags & virtiofs_fuse_init_flags_of(VIRTIOFS_FUSE_INIT_OPT_IN);
+  atomic_store_explicit(&session->keeper->semantics, session->semantics, memory_order_relaxed);
 }
 
 /* In VIRTIOFS_SESSION_SWITCH, which stays: another INIT must not come in between. */
@@ -36,7 +24,7 @@ static void end(struct virtiofs_session *session) {
   if (session->begun && session->ops.destroy != NULL)
     session->ops.destroy(session->keeper);
   session->begun = false;
-  session->proto = (struct virtiofs_fuse_proto){0};
+  speak(session, &(struct virtiofs_fuse_proto){0});
 }
 
 void virtiofs_session_reset(struct virtiofs_session *session) {
@@ -50,7 +38,8 @@ static int ask_backend(struct virtiofs_req *req, struct virtiofs_init_out *out) 
   const struct virtiofs_fuse_init_in *wire = &req->fuse.in.init;
   struct virtiofs_init_in in = {
       .major = wire->major, .minor = wire->minor, .max_readahead = wire->max_readahead, .flags = wire->flags};
-  *out = (struct virtiofs_init_out){.root = VIRTIOFS_ROOT_NODE, .time_gran = 1, .max_write = session->max_write};
+  *out = (struct virtiofs_init_out){
+      .root = VIRTIOFS_ROOT_NODE, .time_gran = 1, .max_write = session->max_write, .semantics = session->ops.semantics};
   if (session->ops.init == NULL)
     return 0;
   int rc = session->ops.init(req, &in, out);
@@ -64,24 +53,25 @@ static int ask_backend(struct virtiofs_req *req, struct virtiofs_init_out *out) 
 static int check_backend(const struct virtiofs_session *session, const struct virtiofs_init_out *out) {
   if (out->root == 0 || out->time_gran == 0 || out->time_gran > NS_PER_SEC)
     return -EIO;
-  return out->max_write < 4096 || out->max_write > session->max_write ? -EIO : 0;
+  if (out->max_write < 4096 || out->max_write > session->max_write)
+    return -EIO;
+  return virtiofs_session_can_promise(&session->log, &session->ops, out->semantics) ? 0 : -EIO;
 }
 
 /* A new session. The old one is gone even if this one fails. */
 static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
   const struct virtiofs_fuse_init_in *in = &req->fuse.in.init;
-  struct virtiofs_fuse_init_wants wants = {.flags = wanted_flags(&session->ops),
-                                           .max_write = session->max_write,
-                                           .swapped = req->fuse.header.swapped};
+  struct virtiofs_fuse_init_wants wants = {.max_write = session->max_write, .swapped = req->fuse.header.swapped};
   struct virtiofs_fuse_proto proto;
   struct virtiofs_init_out out;
   end(session);
   int rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
   if (rc != 0)
     return rc;
-  session->proto = proto;
-  session->proto.agreed = false; /* not before the backend has agreed too */
-  if (!proto.agreed)
+  bool again = !proto.agreed;
+  proto.agreed = false; /* not before the backend has agreed too */
+  speak(session, &proto);
+  if (again)
     return 0;
   rc = ask_backend(req, &out);
   if (rc == 0)
@@ -90,10 +80,12 @@ static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
     rc = virtiofs_idtable_root(&session->nodes, out.root);
   if (rc != 0)
     return rc;
+  wants.flags = virtiofs_fuse_init_wanted(virtiofs_session_operations(&session->ops), out.semantics);
   wants.max_write = out.max_write;
   wants.time_gran = out.time_gran;
+  wants.request_timeout = out.request_timeout;
   rc = virtiofs_fuse_init_negotiate(in, &wants, &req->out.init, &proto);
-  session->proto = proto;
+  speak(session, &proto);
   return rc;
 }
 

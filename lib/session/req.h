@@ -38,7 +38,8 @@ enum virtiofs_phase {
 struct virtiofs_readdir_out {
   struct virtiofs_req *req;
   struct virtiofs_data room; /* in guest memory, written only */
-  size_t used;
+  struct virtiofs_fuse_dirents list;
+  bool begun; /* there is a list */
   bool plus;
   bool full;
 };
@@ -46,6 +47,9 @@ struct virtiofs_readdir_out {
 struct virtiofs_req {
   struct virtiofs_session *session;
   struct virtiofs_message *msg;
+  /* The session's when it came, as it may be answered in the next one. Of the keeper: the present ones, which may change
+   * while a late answer has it tell the backend something. Relaxed. */
+  _Atomic uint64_t semantics;
   uint32_t lane;
   enum virtiofs_phase phase; /* under the lane's lock once the request is shared */
   bool pinned;               /* slots are kept by pins, not by the lane's hazards */
@@ -86,7 +90,8 @@ struct virtiofs_session {
   struct virtiofs_session_lane *lanes;
   atomic_uint housekeeping; /* in flight, as a lane's: the backend is being told what was given back */
   _Atomic(enum virtiofs_session_state) state;
-  struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH */
+  struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH, as does the next */
+  uint64_t semantics; /* the backend's promises that were agreed on */
   struct virtiofs_spin park_lock; /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
   struct virtiofs_req *parked;
   bool begun; /* the backend's init has succeeded and destroy was not called */
@@ -145,6 +150,9 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking);
 int virtiofs_req_call(struct virtiofs_req *req);
 
 /* ---- grant.c ---- */
+
+/* Takes away those of the attributes' flags that the driver doesn't know or that aren't for such a file. */
+void virtiofs_attr_drop_flags(const struct virtiofs_req *req, struct virtiofs_attr *attr);
 
 /* After a success: gives the guest ids for the nodes and handles in the reply. 0 or -errno, then nothing is given. */
 int virtiofs_grant(struct virtiofs_req *req);

@@ -15,6 +15,10 @@ struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
   return (struct virtiofs_caller){.uid = header->uid, .gid = header->gid, .pid = header->pid};
 }
 
+uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
+  return atomic_load_explicit(&req->semantics, memory_order_relaxed);
+}
+
 void virtiofs_req_set_data(struct virtiofs_req *req, void *data) {
   req->data = data;
 }
@@ -45,7 +49,8 @@ static void say_unsound(struct virtiofs_req *req, int rc) {
  * on. */
 static bool has_listed(const struct virtiofs_req *req) {
   uint32_t opcode = req->fuse.header.opcode;
-  return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.used != 0;
+  return (opcode == VIRTIOFS_FUSE_READDIR || opcode == VIRTIOFS_FUSE_READDIRPLUS) && req->dir.begun &&
+         virtiofs_fuse_dirents_size(&req->dir.list) != 0;
 }
 
 /* Bytes of the reply; 0 if there is none or no room for one. *@rc becomes what the guest is told. */
@@ -70,7 +75,8 @@ static size_t encode(struct virtiofs_req *req, int *rc) {
   return len > 0 ? (size_t)len : 0;
 }
 
-#define LINE_BYTES 512
+/* Enough for all flags of INIT by name. */
+#define LINE_BYTES 1280
 
 static void trace_request(const struct virtiofs_req *req) {
   char line[LINE_BYTES];
@@ -105,6 +111,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
                   struct virtiofs_message *msg) {
   req->session = session;
   req->msg = msg;
+  atomic_store_explicit(&req->semantics, 0, memory_order_relaxed);
   req->lane = lane;
   req->phase = VIRTIOFS_PHASE_CALLING;
   req->pinned = false;
@@ -115,7 +122,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
   req->on_cancel = NULL;
   req->data = NULL;
   req->cut = NULL;
-  req->dir.used = 0;
+  req->dir.begun = false;
   for (unsigned i = 0; i < VIRTIOFS_HAZARDS; i++)
     req->slots[i] = NULL;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "session/promise.h"
 #include "session/req.h"
 
 static int allocate(struct virtiofs_session *session, const struct virtiofs_session_config *config) {
@@ -31,6 +32,8 @@ int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_se
   int rc = virtiofs_config_copy(&ops, sizeof(ops), config->ops, config->ops != NULL ? config->ops->size : 0);
   if (rc != 0)
     return rc;
+  if (!virtiofs_session_can_promise(&config->log, &ops, ops.semantics))
+    return -EINVAL;
   struct virtiofs_session *session = aligned_alloc(_Alignof(struct virtiofs_session), sizeof(*session));
   if (session == NULL)
     return -ENOMEM;

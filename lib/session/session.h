@@ -36,7 +36,7 @@ struct virtiofs_session_config {
   void *ctx;
 };
 
-/* 0, -E2BIG for ops of a newer library, -EINVAL for ops without a size, -ENOMEM. */
+/* 0, -E2BIG for ops of a newer library, -EINVAL for ops without a size or with a promise they can't keep, -ENOMEM. */
 int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_session_config *config);
 
 /* Nothing is in flight and no request was left behind. NULL is fine. */

@@ -75,8 +75,8 @@ stop() {
 }
 
 options() {
-  refuses 'one of --socket-path and --fd' "$hello"
-  refuses 'one of --socket-path and --fd' "$hello" --socket-path "$dir/s" --fd 3
+  refuses 'one of --socket-path, --fd and --mountpoint' "$hello"
+  refuses 'one of --socket-path, --fd and --mountpoint' "$hello" --socket-path "$dir/s" --fd 3
   refuses 'unrecognized option' "$hello" --nonsense
   refuses 'requires an argument' "$hello" --socket-path
   refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra
@@ -93,6 +93,11 @@ options() {
   refuses "No such file" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/none"
   refuses "Not a directory" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/out"
   refuses "--cache must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --cache sometimes
+  refuses "--record-data must be" "$hello" --socket-path "$dir/s" --record "$dir/r" --record-data 1048577
+  refuses "without --record" "$hello" --socket-path "$dir/s" --record-data 1
+  refuses "No such file" "$hello" --socket-path "$dir/s" --record "$dir/none/record"
+  refuses "Is a directory" "$hello" --socket-path "$dir/s" --record "$dir"
+  refuses "no regular file" "$hello" --socket-path "$dir/s" --record /dev/null
   tells 'Usage: hello' "$hello" --help
   tells 'Usage: hello' "$hello" --usage
   tells '[0-9]\.[0-9]' "$hello" --version
@@ -180,7 +185,24 @@ PYTHON
   passed 'inherited descriptors'
 }
 
+# The file is there, and its owner's, before anybody connects; options that are refused leave an old one as it was.
+records() {
+  local socket=$dir/recorded before
+  server_words "$hello --socket-path {socket} --record $dir/record --record-data 64" "$socket" '' ''
+  server_start "$dir/log" "$socket" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
+  [[ $(stat -c '%a %s' "$dir/record") == '600 40' ]] || die "the record: $(stat -c '%a %s' "$dir/record")"
+  [[ $(head -c 6 "$dir/record") == vfsrec ]] || die 'the record has no header'
+  refuses 'another server records' "$hello" --socket-path "$dir/other" --record "$dir/record"
+  [[ $(stat -c %s "$dir/record") == 40 ]] || die 'another server has changed the record'
+  stop TERM "$socket"
+  before=$(md5sum <"$dir/record")
+  refuses "--queues must be" "$hello" --socket-path "$dir/s" --record "$dir/record" --queues 0
+  [[ $(md5sum <"$dir/record") == "$before" ]] || die 'a command line that was refused has changed the record'
+  passed 'makes a record'
+}
+
 options
 sockets
+records
 descriptors
 say "$checks passed, 0 failed"

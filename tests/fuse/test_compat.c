@@ -22,13 +22,15 @@ static const struct {
   size_t size;
   bool named;
 } requests[] = {
-    {VIRTIOFS_FUSE_GETATTR, 0, 9, 16, false},    {VIRTIOFS_FUSE_READ, 24, 9, 40, false},
-    {VIRTIOFS_FUSE_READDIR, 24, 9, 40, false},   {VIRTIOFS_FUSE_WRITE, 24, 9, 40, false},
-    {VIRTIOFS_FUSE_MKNOD, 8, 12, 16, true},      {VIRTIOFS_FUSE_CREATE, 8, 12, 16, true},
-    {VIRTIOFS_FUSE_MKDIR, 8, 0, 8, true},        {VIRTIOFS_FUSE_RELEASE, 16, 8, 24, false},
+    {VIRTIOFS_FUSE_GETATTR, 0, 9, 16, false},     {VIRTIOFS_FUSE_READ, 24, 9, 40, false},
+    {VIRTIOFS_FUSE_READDIR, 24, 9, 40, false},    {VIRTIOFS_FUSE_WRITE, 24, 9, 40, false},
+    {VIRTIOFS_FUSE_MKNOD, 8, 12, 16, true},       {VIRTIOFS_FUSE_CREATE, 8, 12, 16, true},
+    {VIRTIOFS_FUSE_MKDIR, 8, 0, 8, true},         {VIRTIOFS_FUSE_RELEASE, 16, 8, 24, false},
     {VIRTIOFS_FUSE_RELEASEDIR, 16, 8, 24, false}, {VIRTIOFS_FUSE_GETLK, 40, 9, 48, false},
-    {VIRTIOFS_FUSE_SETLK, 40, 9, 48, false},     {VIRTIOFS_FUSE_SETLKW, 40, 9, 48, false},
+    {VIRTIOFS_FUSE_SETLK, 40, 9, 48, false},      {VIRTIOFS_FUSE_SETLKW, 40, 9, 48, false},
 };
+
+#define LOCKS (VIRTIOFS_FUSE_POSIX_LOCKS | VIRTIOFS_FUSE_FLOCK_LOCKS)
 
 static union virtiofs_fuse_in arguments(uint32_t opcode) {
   union virtiofs_fuse_in in;
@@ -52,7 +54,7 @@ static void requests_are_as_long_as_their_minor_says(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
     for (uint32_t minor = 0; minor <= 45; minor++) {
-      struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor};
+      struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor, .flags = LOCKS};
       struct virtiofs_fuse_header header = {.opcode = requests[i].opcode, .unique = 2};
       union virtiofs_fuse_in in = arguments(requests[i].opcode);
       size_t size = minor < requests[i].minor ? requests[i].old : requests[i].size;
@@ -71,7 +73,7 @@ static void requests_are_as_long_as_their_minor_says(void **state) {
 
 /* Encodes and decodes for a minor. */
 static void pass(uint32_t minor, uint32_t opcode) {
-  struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor};
+  struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor, .flags = LOCKS};
   struct virtiofs_fuse_header header = {.opcode = opcode, .unique = 2};
   union virtiofs_fuse_in in = arguments(opcode);
   ssize_t len = virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
@@ -145,7 +147,8 @@ static void setxattr_grows_by_agreement(void **state) {
   (void)state;
   for (uint32_t minor = 0; minor <= 45; minor++) {
     for (int extended = 0; extended < 2; extended++) {
-      struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor, .setxattr_ext = extended != 0};
+      struct virtiofs_fuse_proto proto = {
+          .agreed = true, .minor = minor, .flags = extended != 0 ? VIRTIOFS_FUSE_SETXATTR_EXT : 0};
       struct virtiofs_fuse_header header = {.opcode = VIRTIOFS_FUSE_SETXATTR, .unique = 2};
       union virtiofs_fuse_in in = {.setxattr = {.node = 1, .name = {.str = "user.a", .len = 6}, .setxattr_flags = 1}};
       ssize_t len = virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
@@ -154,6 +157,51 @@ static void setxattr_grows_by_agreement(void **state) {
       assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
       assert_int_equal(got.in.setxattr.setxattr_flags, extended);
     }
+  }
+}
+
+/* The locks of flock(2) came with those of fcntl(2) before they had a flag of their own. */
+static void flock_is_agreed_on(void **state) {
+  (void)state;
+  static const uint32_t opcodes[] = {VIRTIOFS_FUSE_GETLK, VIRTIOFS_FUSE_SETLK, VIRTIOFS_FUSE_SETLKW};
+  for (uint32_t minor = 9; minor <= 45; minor++) {
+    for (unsigned i = 0; i < 9; i++) {
+      bool own = i / 3 == 2;
+      struct virtiofs_fuse_proto proto = {.agreed = true, .minor = minor};
+      struct virtiofs_fuse_header header = {.opcode = opcodes[i % 3], .unique = 2};
+      union virtiofs_fuse_in in = {.lk = {.node = 1, .flock = true}};
+      proto.flags = i / 3 == 0 ? 0 : own ? VIRTIOFS_FUSE_FLOCK_LOCKS : VIRTIOFS_FUSE_POSIX_LOCKS;
+      ssize_t len = virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+      struct iovec iov = {.iov_base = bytes, .iov_len = (size_t)len};
+      bool good = i / 3 != 0 && own == (minor >= 17);
+      assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), good ? 0 : -EINVAL);
+      in.lk.flock = false;
+      iov.iov_len = (size_t)virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+      assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
+    }
+  }
+}
+
+static void what_open_may_ask_for_is_agreed_on(void **state) {
+  (void)state;
+  static const uint64_t agreed[] = {0, VIRTIOFS_FUSE_ATOMIC_O_TRUNC, VIRTIOFS_FUSE_HANDLE_KILLPRIV_V2, UINT64_MAX};
+  struct virtiofs_name name = {.str = "n", .len = 1};
+  for (unsigned i = 0; i < 4; i++) {
+    struct virtiofs_fuse_proto proto = {.agreed = true, .minor = 45, .flags = agreed[i]};
+    struct virtiofs_fuse_header header = {.opcode = VIRTIOFS_FUSE_OPEN, .unique = 2};
+    union virtiofs_fuse_in in = {.open = {.node = 1, .flags = 01002, .open_flags = 1}};
+    struct iovec iov = {.iov_base = bytes};
+    iov.iov_len = (size_t)virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+    assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
+    assert_int_equal(got.in.open.flags, (i & 1) != 0 ? 01002 : 2);
+    assert_int_equal(got.in.open.open_flags, i >> 1);
+    /* A file that is made may always be truncated, as there is nothing in it. */
+    header.opcode = VIRTIOFS_FUSE_CREATE;
+    in.create = (struct virtiofs_create_in){.parent = 1, .name = name, .flags = 01102, .open_flags = 1};
+    iov.iov_len = (size_t)virtiofs_fuse_request_encode(&proto, &header, &in, bytes, sizeof bytes);
+    assert_int_equal(virtiofs_fuse_request_decode(&got, &proto, &iov, 1), 0);
+    assert_int_equal(got.in.create.flags, 01102);
+    assert_int_equal(got.in.create.open_flags, i >> 1);
   }
 }
 
@@ -181,10 +229,10 @@ static uint32_t reply_size(uint32_t opcode, uint32_t m) {
 
 static void replies_are_as_long_as_their_minor_says(void **state) {
   (void)state;
-  static const uint32_t opcodes[] = {
-      VIRTIOFS_FUSE_LOOKUP, VIRTIOFS_FUSE_SYMLINK, VIRTIOFS_FUSE_MKNOD, VIRTIOFS_FUSE_MKDIR, VIRTIOFS_FUSE_LINK,
-      VIRTIOFS_FUSE_CREATE,
-      VIRTIOFS_FUSE_TMPFILE, VIRTIOFS_FUSE_GETATTR, VIRTIOFS_FUSE_SETATTR, VIRTIOFS_FUSE_STATFS, VIRTIOFS_FUSE_INIT};
+  static const uint32_t opcodes[] = {VIRTIOFS_FUSE_LOOKUP,  VIRTIOFS_FUSE_SYMLINK, VIRTIOFS_FUSE_MKNOD,
+                                     VIRTIOFS_FUSE_MKDIR,   VIRTIOFS_FUSE_LINK,    VIRTIOFS_FUSE_CREATE,
+                                     VIRTIOFS_FUSE_TMPFILE, VIRTIOFS_FUSE_GETATTR, VIRTIOFS_FUSE_SETATTR,
+                                     VIRTIOFS_FUSE_STATFS,  VIRTIOFS_FUSE_INIT};
   const struct virtiofs_attr attr = {.ino = 3, .mode = 0100644, .blksize = 4096};
   const struct virtiofs_entry_out entry = {.node = 2, .attr = attr};
   for (size_t i = 0; i < sizeof opcodes / sizeof opcodes[0]; i++) {
@@ -249,6 +297,8 @@ int main(void) {
       cmocka_unit_test(what_is_not_there_is_zero),
       cmocka_unit_test(padding_is_not_looked_at),
       cmocka_unit_test(setxattr_grows_by_agreement),
+      cmocka_unit_test(flock_is_agreed_on),
+      cmocka_unit_test(what_open_may_ask_for_is_agreed_on),
       cmocka_unit_test(replies_are_as_long_as_their_minor_says),
       cmocka_unit_test(not_there_is_an_error_for_the_oldest),
       cmocka_unit_test(the_largest_reply_of_init_is_the_newest),

@@ -18,7 +18,7 @@
 
 /* What a request's names may be, for each opcode that has any. */
 
-static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
+static struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
 static struct virtiofs_fuse_request got;
 static struct fuse_request req;
 
@@ -76,6 +76,32 @@ static void names_that_lead_elsewhere_are_refused(void **state) {
         build_named(&named[k], which, good[i], strlen(good[i]) + 1);
         assert_int_equal(decode(req.len, i), 0);
       }
+    }
+}
+
+/* "." and ".." are found by LOOKUP alone, and only if that was agreed on. */
+static void dots_are_looked_up_where_files_are_exported(void **state) {
+  (void)state;
+  static const char *const dots[] = {".", ".."}, *const never[] = {"", "/", "../", "./", "../..", "a/."};
+  for (size_t k = 0; k < sizeof named / sizeof named[0]; k++)
+    for (int which = 0; which < named[k].names; which++) {
+      spoken.flags = VIRTIOFS_FUSE_EXPORT_SUPPORT;
+      for (size_t i = 0; i < 2; i++) {
+        build_named(&named[k], which, dots[i], strlen(dots[i]) + 1);
+        assert_int_equal(decode(req.len, i), named[k].opcode == FUSE_LOOKUP ? 0 : -EINVAL);
+        if (named[k].opcode == FUSE_LOOKUP)
+          assert_string_equal(got.in.lookup.name.str, dots[i]);
+      }
+      for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+        build_named(&named[k], which, never[i], strlen(never[i]) + 1);
+        assert_int_equal(decode(req.len, i), -EINVAL);
+      }
+      spoken.flags = ~VIRTIOFS_FUSE_EXPORT_SUPPORT;
+      for (size_t i = 0; i < 2; i++) {
+        build_named(&named[k], which, dots[i], strlen(dots[i]) + 1);
+        assert_int_equal(decode(req.len, i), -EINVAL);
+      }
+      spoken.flags = 0;
     }
 }
 
@@ -143,6 +169,7 @@ static void a_target_may_be_as_long_as_a_path(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_that_lead_elsewhere_are_refused),
+      cmocka_unit_test(dots_are_looked_up_where_files_are_exported),
       cmocka_unit_test(a_name_has_to_end),
       cmocka_unit_test(names_are_limited_in_length),
       cmocka_unit_test(a_target_may_be_as_long_as_a_path),

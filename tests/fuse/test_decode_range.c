@@ -17,7 +17,7 @@
 
 /* Numbers that a driver may get wrong, each at its limit and one beyond. */
 
-static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
+static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38, .flags = UINT64_MAX};
 static struct virtiofs_fuse_request got;
 static struct fuse_request req;
 

@@ -14,8 +14,10 @@
 #include "support/raw_request.h"
 #include "support/shred.h"
 
-static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38};
-static const struct virtiofs_fuse_proto swapped = {.agreed = true, .minor = 38, .swapped = true};
+#define AGREED (VIRTIOFS_FUSE_SECURITY_CTX | VIRTIOFS_FUSE_CREATE_SUPP_GROUP)
+
+static struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = 38, .flags = AGREED};
+static const struct virtiofs_fuse_proto swapped = {.agreed = true, .minor = 38, .swapped = true, .flags = AGREED};
 static struct virtiofs_fuse_request got;
 
 /* ---- builds the bytes of extensions, in host order ---- */
@@ -31,7 +33,9 @@ static void put(const void *bytes, size_t len) {
   ext.len += len;
 }
 
-static void put_words(uint32_t a, uint32_t b) { put((uint32_t[]){a, b}, 8); }
+static void put_words(uint32_t a, uint32_t b) {
+  put((uint32_t[]){a, b}, 8);
+}
 
 static void pad(void) {
   while (ext.len % 8 != 0)
@@ -74,7 +78,9 @@ static void put_unknown(void) {
   put_words(1, 2);
 }
 
-static void begin(void) { ext.len = 0; }
+static void begin(void) {
+  ext.len = 0;
+}
 
 /* ---- decodes them behind a MKDIR ---- */
 
@@ -332,6 +338,49 @@ static ssize_t encode(const struct virtiofs_fuse_proto *proto, unsigned char *by
   return virtiofs_fuse_request_encode(proto, &header, &in, bytes, size);
 }
 
+/* What wasn't agreed on is an error, unknown kinds are passed over. */
+static void each_kind_is_agreed_on(void **state) {
+  (void)state;
+  static unsigned char bytes[16384];
+  static const uint64_t flags[] = {0, VIRTIOFS_FUSE_SECURITY_CTX, VIRTIOFS_FUSE_CREATE_SUPP_GROUP, AGREED, ~AGREED};
+  for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+    for (unsigned kinds = 0; kinds < 8; kinds++) {
+      begin();
+      if ((kinds & 1) != 0)
+        put_two_contexts();
+      if ((kinds & 2) != 0)
+        put_groups(1);
+      if ((kinds & 4) != 0)
+        put_unknown();
+      bool context = (kinds & 1) == 0 || (flags[i] & VIRTIOFS_FUSE_SECURITY_CTX) != 0;
+      bool group = (kinds & 2) == 0 || (flags[i] & VIRTIOFS_FUSE_CREATE_SUPP_GROUP) != 0;
+      spoken.flags = flags[i];
+      assert_int_equal(decode(), context && group ? 0 : -EINVAL);
+      assert_int_equal(encode(&spoken, bytes, sizeof bytes) > 0, context && group);
+      spoken.flags = AGREED;
+    }
+}
+
+/* Before 7.38 the field that says where they begin is padding, whatever is in it. */
+static void old_drivers_have_none(void **state) {
+  (void)state;
+  static unsigned char bytes[16384];
+  begin();
+  put_groups(1);
+  for (spoken.minor = 9; spoken.minor < 38; spoken.minor++) {
+    build();
+    for (unsigned units = 0; units < 3; units++) {
+      fuse_request_extlen(&req, (uint16_t)(units * 4711));
+      assert_int_equal(decode_way(0), 0);
+      assert_int_equal(got.in.mkdir.extensions.size, 0);
+      assert_string_equal(got.in.mkdir.name.str, "dir");
+    }
+    assert_int_equal(encode(&spoken, bytes, sizeof bytes), -EINVAL);
+  }
+  assert_int_equal(decode(), 0);
+  assert_int_equal(got.in.mkdir.extensions.size, ext.len);
+}
+
 static void they_are_written_in_the_order_of_the_server(void **state) {
   (void)state;
   static unsigned char bytes[16384];
@@ -386,6 +435,8 @@ int main(void) {
       cmocka_unit_test(a_context_has_a_name_that_ends),
       cmocka_unit_test(truncation_is_seen),
       cmocka_unit_test(there_is_a_limit),
+      cmocka_unit_test(each_kind_is_agreed_on),
+      cmocka_unit_test(old_drivers_have_none),
       cmocka_unit_test(they_are_written_in_the_order_of_the_server),
       cmocka_unit_test(malformed_ones_are_not_written),
   };

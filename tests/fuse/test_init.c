@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fuse/init.h"
+#include "fuse/init_flags.h"
 #include "support/raw_request.h"
 #include "support/shred.h"
 
@@ -116,22 +117,64 @@ static void an_older_major_is_refused(void **state) {
   }
 }
 
+/* The bits that a server may take; what the others are for follows from the rest of INIT. */
+static bool is_negotiated(unsigned bit) {
+  enum virtiofs_fuse_init_rule rule = virtiofs_fuse_init_flag(bit)->rule;
+  return rule == VIRTIOFS_FUSE_INIT_ALWAYS || rule == VIRTIOFS_FUSE_INIT_OPS || rule == VIRTIOFS_FUSE_INIT_OPT_IN;
+}
+
 static void flags_are_those_of_both(void **state) {
   (void)state;
   for (unsigned bit = 0; bit < 64; bit++) {
-    uint64_t flag = UINT64_C(1) << bit, both = flag;
-    if (flag == VIRTIOFS_FUSE_INIT_EXT || flag == VIRTIOFS_FUSE_INIT_RESERVED)
-      both = 0; /* the first follows from the others, the second is never set */
-    else if (bit >= 32)
-      both = flag | VIRTIOFS_FUSE_INIT_EXT;
-    assert_int_equal(negotiate(7, 38, flag, UINT64_MAX, 4096), 0);
-    assert_int_equal(out.flags, both);
-    assert_int_equal(negotiate(7, 38, UINT64_MAX, flag, 4096), 0);
-    assert_int_equal(out.flags, both);
-    assert_int_equal(negotiate(7, 38, ~flag, flag, 4096), 0);
-    assert_int_equal(out.flags, 0);
-    assert_int_equal(negotiate(7, 38, flag, flag, 4096), 0);
-    assert_int_equal(proto.setxattr_ext, flag == VIRTIOFS_FUSE_SETXATTR_EXT);
+    const struct virtiofs_fuse_init_flag *row = virtiofs_fuse_init_flag(bit);
+    uint64_t flag = UINT64_C(1) << bit, second = bit >= 32 ? VIRTIOFS_FUSE_INIT_EXT : 0;
+    uint64_t company = row->demands & ~VIRTIOFS_FUSE_MAP_ALIGNMENT, both = is_negotiated(bit) ? flag : 0;
+    if (flag == VIRTIOFS_FUSE_HAS_INODE_DAX)
+      both = 0; /* there is no window */
+    assert_int_equal(negotiate(7, 38, flag | company | second, UINT64_MAX & ~row->yields, 4096), 0);
+    uint64_t sizes = flag == VIRTIOFS_FUSE_MAX_PAGES ? flag : 0;
+    assert_true(out.flags == (both | company | sizes | (both != 0 ? second : 0)));
+    assert_true(proto.flags == out.flags);
+    assert_int_equal(negotiate(7, 38, UINT64_MAX & ~VIRTIOFS_FUSE_MAX_PAGES, flag | company, 4096), 0);
+    assert_true(out.flags == (both | company | (both != 0 ? second : 0)));
+    assert_int_equal(negotiate(7, 38, ~(flag | VIRTIOFS_FUSE_MAX_PAGES), flag, 4096), 0);
+    assert_true(out.flags == 0);
+    /* Without a word that says so, there is no second word. */
+    assert_int_equal(negotiate(7, 38, (flag | company) & ~VIRTIOFS_FUSE_MAX_PAGES, flag | company, 4096), 0);
+    assert_true(out.flags == (bit < 32 ? both | company : 0));
+  }
+}
+
+/* Fields of the reply bring their flag along. */
+static void flags_of_the_reply(void **state) {
+  (void)state;
+  struct virtiofs_fuse_init_in in = {.major = 7, .minor = 45, .flags = UINT64_MAX};
+  const uint64_t window = VIRTIOFS_FUSE_MAP_ALIGNMENT, timeout = VIRTIOFS_FUSE_REQUEST_TIMEOUT;
+  for (unsigned i = 0; i < 8; i++) {
+    struct virtiofs_fuse_init_wants wants = {.max_write = 4096, .time_gran = 1};
+    wants.map_alignment = (i & 1) != 0 ? 12 : 0;
+    wants.request_timeout = (i & 2) != 0 ? 60 : 0;
+    in.flags = (i & 4) != 0 ? UINT64_MAX : ~(window | timeout);
+    assert_int_equal(virtiofs_fuse_init_negotiate(&in, &wants, &out, &proto), 0);
+    assert_int_equal((out.flags & window) != 0, (i & 5) == 5);
+    assert_int_equal((out.flags & timeout) != 0, (i & 6) == 6);
+    assert_int_equal((out.flags & VIRTIOFS_FUSE_INIT_EXT) != 0, (i & 6) == 6);
+    assert_int_equal(out.map_alignment, (i & 5) == 5 ? 12 : 0);
+    assert_int_equal(out.request_timeout, (i & 6) == 6 ? 60 : 0);
+  }
+}
+
+/* Before 7.17, locks of fcntl(2) are those of flock(2) too. */
+static void old_drivers_lock_both_ways_or_not_at_all(void **state) {
+  (void)state;
+  const uint64_t locks = VIRTIOFS_FUSE_POSIX_LOCKS, both = locks | VIRTIOFS_FUSE_FLOCK_LOCKS;
+  for (uint32_t minor = 7; minor <= 45; minor++) {
+    assert_int_equal(negotiate(7, minor, locks, locks, 4096), 0);
+    assert_true(out.flags == (minor < 17 ? 0 : locks));
+    assert_int_equal(negotiate(7, minor, locks, both, 4096), 0);
+    assert_true(out.flags == locks);
+    assert_int_equal(negotiate(7, minor, both, both, 4096), 0);
+    assert_true(out.flags == both);
   }
 }
 
@@ -175,6 +218,8 @@ int main(void) {
       cmocka_unit_test(a_newer_major_is_told_ours_and_asks_again),
       cmocka_unit_test(an_older_major_is_refused),
       cmocka_unit_test(flags_are_those_of_both),
+      cmocka_unit_test(flags_of_the_reply),
+      cmocka_unit_test(old_drivers_lock_both_ways_or_not_at_all),
       cmocka_unit_test(writes_are_as_large_as_the_pages_say),
       cmocka_unit_test(the_rest_is_passed_on),
   };

@@ -83,9 +83,8 @@ static void some_setattr(struct virtiofs_setattr_in *in, uint64_t node) {
 /* Names, and ranges within what is allowed; everything else stays as random as it is. */
 static void make_names_sound(union virtiofs_fuse_in *in, uint32_t opcode, const struct virtiofs_extensions *extended,
                              const struct virtiofs_fuse_proto *proto) {
-  (void)proto;
   uint64_t node = in->nodeid;
-  struct virtiofs_extensions ext = *extended;
+  struct virtiofs_extensions ext = proto->minor >= 38 ? *extended : (struct virtiofs_extensions){0};
   switch (opcode) {
   case VIRTIOFS_FUSE_LOOKUP:
   case VIRTIOFS_FUSE_UNLINK:
@@ -144,9 +143,8 @@ static void make_names_sound(union virtiofs_fuse_in *in, uint32_t opcode, const 
 
 static void make_made_sound(union virtiofs_fuse_in *in, uint32_t opcode, const struct virtiofs_extensions *extended,
                             const struct virtiofs_fuse_proto *proto) {
-  (void)proto;
   uint64_t node = in->nodeid;
-  struct virtiofs_extensions ext = *extended;
+  struct virtiofs_extensions ext = proto->minor >= 38 ? *extended : (struct virtiofs_extensions){0};
   switch (opcode) {
   case VIRTIOFS_FUSE_CREATE:
     in->create = (struct virtiofs_create_in){.parent = node,
@@ -333,8 +331,8 @@ static void all(void (*one)(uint32_t opcode, const struct virtiofs_fuse_proto *p
       continue;
     for (uint32_t minor = 0; minor < MINORS; minor++) {
       for (int round = 0; round < ROUNDS; round++) {
-        struct virtiofs_fuse_proto proto = {
-            .agreed = true, .minor = minor, .swapped = (round & 1) != 0, .setxattr_ext = (round & 2) != 0};
+        uint64_t flags = (round & 2) != 0 ? UINT64_MAX : ~VIRTIOFS_FUSE_SETXATTR_EXT;
+        struct virtiofs_fuse_proto proto = {true, (round & 1) != 0, minor, flags};
         one(opcode, &proto);
       }
     }
@@ -362,6 +360,7 @@ static struct virtiofs_attr some_attr(const struct virtiofs_fuse_proto *proto) {
                                .rdev_major = (uint32_t)below(1 << 12),
                                .rdev_minor = (uint32_t)below(1 << 20)};
   attr.blksize = proto->minor >= 9 ? (uint32_t)any() : 0;
+  attr.flags = proto->minor >= 9 ? (uint32_t)below(4) : 0;
   return attr;
 }
 

@@ -174,6 +174,9 @@ static const struct field of_setxattr_in[] = {
 static const struct field of_getxattr_in[] = {
     F(getxattr_in, size)
 };
+static const struct field of_getxattr_out[] = {
+    F(getxattr_out, size)
+};
 static const struct field of_lk_in[] = {
     F(lk_in, fh), F(lk_in, owner), F(lk_in, lk.start), F(lk_in, lk.end), F(lk_in, lk.type), F(lk_in, lk.pid),
     F(lk_in, lk_flags)
@@ -245,7 +248,7 @@ static const struct args replies[] = {
     ARGS(WRITE, write_out), ARGS(STATFS, statfs_out), ARGS(INIT, init_out), ARGS(GETLK, lk_out), ARGS(CREATE,
     create_out), ARGS(TMPFILE, create_out), ARGS(BMAP, bmap_out), ARGS(IOCTL, ioctl_out), ARGS(POLL, poll_out),
     ARGS(LSEEK, lseek_out), ARGS(COPY_FILE_RANGE, write_out), ARGS(COPY_FILE_RANGE_64, copy_file_range_out),
-    ARGS(STATX, statx_out)
+    ARGS(STATX, statx_out), ARGS(GETXATTR, getxattr_out), ARGS(LISTXATTR, getxattr_out)
 };
 /* clang-format on */
 
@@ -284,7 +287,9 @@ static void each_field_of_a_reply_is_swapped_once(void **state) {
   size_t with_fields = 0;
   for (size_t i = 0; i < COUNT(replies); i++) {
     const struct virtiofs_fuse_op *op = virtiofs_fuse_op(replies[i].opcode);
-    assert_int_equal(op->out_size, replies[i].size);
+    /* A value has no arguments before it, and its size alone has. */
+    if (replies[i].fields != of_getxattr_out)
+      assert_int_equal(op->out_size, replies[i].size);
     check(op->out_layout, replies[i].size, replies[i].fields, replies[i].count);
   }
   for (uint32_t opcode = 0; opcode < 60; opcode++)

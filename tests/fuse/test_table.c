@@ -12,7 +12,8 @@
 
 #include "fuse/table.h"
 
-static const struct virtiofs_fuse_proto spoken = {.agreed = true, .minor = VIRTIOFS_FUSE_MINOR, .setxattr_ext = true};
+static const struct virtiofs_fuse_proto spoken = {
+    .agreed = true, .minor = VIRTIOFS_FUSE_MINOR, .flags = VIRTIOFS_FUSE_SETXATTR_EXT};
 
 /* The fixed part of each request and each reply, as <linux/fuse.h> has it; as a number what is newer than 7.38. */
 static const struct {

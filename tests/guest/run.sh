@@ -12,6 +12,7 @@
 #   VIRTIOFS_GUEST_OPTIONAL  checks that may fail because the server lacks the thing
 #   VIRTIOFS_GUEST_NAME      what to call this variant in the output and below BUILD/guest/logs
 #   VIRTIOFS_GUEST_DEADLINE  seconds for everything, default 300
+#   VIRTIOFS_GUEST_TRACE     the virtiofs-trace program: the server is told to --record, and the record must be whole
 # vm.sh and prepare.sh say which variables choose QEMU, the kernel and the device's properties.
 #
 # Ends with a line "N passed, N failed". Status: 0 passed, 1 failed, 77 can't be run here.
@@ -96,6 +97,9 @@ make_directories() {
     socket=$socket_dir/fs.sock
   fi
   server_words "$SERVER_COMMAND" "$socket" "$share" "$TAG"
+  if [[ -n ${VIRTIOFS_GUEST_TRACE:-} ]]; then
+    SERVER_WORDS+=(--record "$run_dir/record")
+  fi
 }
 
 make_jobs() {
@@ -255,6 +259,24 @@ $found"
   fi
 }
 
+# What Linux sent in all three guests, operation by operation; each has its answer, and nothing is there that FUSE doesn't know.
+RECORDED_OPS=(INIT LOOKUP FORGET GETATTR SETATTR READLINK SYMLINK MKNOD MKDIR UNLINK RMDIR RENAME RENAME2 LINK OPEN READ
+  WRITE STATFS RELEASE FSYNC FLUSH OPENDIR READDIR READDIRPLUS RELEASEDIR CREATE DESTROY FALLOCATE LSEEK)
+
+record_is_whole() {
+  local summary=$logs/trace-summary op
+  "$VIRTIOFS_GUEST_TRACE" --summary "$run_dir/record" >"$summary"
+  for op in "${RECORDED_OPS[@]}"; do
+    grep -qE "^$op +[1-9]" "$summary" || want "requests of $op" some none
+  done
+  want 'the last line of the summary' 'requests, 0 notifications, 0 unanswered, 0 unparsed' "$(tail -n 1 "$summary" | sed 's/^[0-9]* //')"
+}
+
+check_record() {
+  [[ -n ${VIRTIOFS_GUEST_TRACE:-} ]] || return 0
+  host_check record record_is_whole
+}
+
 main() {
   [[ ${1:-} != --help && ${1:-} != -h ]] || { usage && exit 0; }
   (($# <= 1)) || die "one server at most"
@@ -277,6 +299,7 @@ main() {
     end_server
   fi
   check_sanitizers
+  check_record
   progress "done"
   count "$(grep -c '^ok ' "$logs/results" || true)" "$(grep -c '^not ok ' "$logs/results" || true)" \
     "$(grep -c '^optional ' "$logs/results" || true)"

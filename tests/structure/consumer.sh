@@ -50,3 +50,4 @@ check_runs "$work/by-pkg-config"
 # The installed program itself, from where it was installed.
 unset LD_LIBRARY_PATH
 check_runs "$prefix/bin/virtiofs-passthrough"
+"$prefix/bin/virtiofs-trace" --version | grep -q '[0-9]\.[0-9]'

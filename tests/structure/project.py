@@ -27,7 +27,7 @@ HEADERS = {
     "backend.h": "session", "request.h": "session", "relay.h": "relay",
     "vhost_user.h": "vhost", "fusedev.h": "fusedev",
     "device.h": "device", "client.h": "client",
-    "daemon.h": "daemon", "sandbox.h": "daemon", "control.h": "daemon",
+    "daemon.h": "daemon", "record.h": "daemon", "sandbox.h": "daemon", "control.h": "daemon",
     "passthrough.h": "backends", "memfs.h": "backends", "null.h": "backends",
 }
 UMBRELLA = "virtiofs.h"

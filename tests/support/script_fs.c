@@ -324,6 +324,8 @@ static void releasedir(struct virtiofs_req *req, const struct virtiofs_release_i
 static void forget(struct virtiofs_req *req, const struct virtiofs_forget_in *in) {
   struct script_fs *fs = virtiofs_req_fs(req);
   pthread_mutex_lock(&fs->lock);
+  /* May be asked at any time, also of a node that a late answer gave; nothing is promised here. */
+  CHECK(virtiofs_req_semantics(req) == 0);
   CHECK(is_node(in->node) && in->replies >= 1 && (int64_t)in->replies <= fs->given[in->node]);
   fs->given[in->node] -= (int64_t)in->replies;
   /* Only when no reply is left that has given it is it certain that nothing works on it. */

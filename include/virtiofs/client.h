@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The driver side: speaks to a virtio-fs device as a front-end and a guest do, without a virtual machine.
+ *
+ * A client connects to a vhost-user socket, gives the device memory and rings, and sends FUSE requests:
+ *
+ *   virtiofs_client_new(&client, &config);
+ *   virtiofs_client_init(client, NULL, NULL);
+ *   req = virtiofs_client_request_take(client, 1);
+ *   req->fuse.header.opcode = VIRTIOFS_FUSE_GETATTR;
+ *   req->fuse.in.getattr.node = VIRTIOFS_FUSE_ROOT;
+ *   rc = virtiofs_client_request_run(req);               // req->out.attr
+ *   virtiofs_client_request_give(req);
+ *
+ * Many may be in flight: virtiofs_client_request_send() many, and virtiofs_client_wait() until they are done. Below
+ * that are calls: messages of anybody's making, for who forwards them. The device is not trusted: it may hang up, lie
+ * or never answer, and that is an error within the time that the caller sets.
+ *
+ * Queue 0 has the high priority: only FORGET, BATCH_FORGET and INTERRUPT go there. 1 and on are request queues.
+ *
+ * Threads: each queue is used by one thread at a time; different ones may be used by different threads at once.
+ * Specification: virtio 1.3, 5.11; vhost-user.
+ */
+#ifndef VIRTIOFS_CLIENT_H
+#define VIRTIOFS_CLIENT_H
+
+#include <stdbool.h>
+
+#include <virtiofs/fuse.h>
+#include <virtiofs/log.h>
+#include <virtiofs/virtq.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Longest name of a device in bytes, without a NUL. */
+#define VIRTIOFS_CLIENT_TAG_MAX 36U
+
+/** Nodeid of the root. */
+#define VIRTIOFS_FUSE_ROOT UINT64_C(1)
+
+/* ---- a connection ---- */
+
+/** A connection to a device. Opaque. */
+struct virtiofs_client;
+
+/** How a client is made. Zero means default. */
+struct virtiofs_client_config {
+  size_t size;             /**< sizeof(struct virtiofs_client_config) */
+  const char *socket_path; /**< where the device listens; NULL: @fd is used */
+  int fd; /**< a connected UNIX stream socket; taken, also after an error; only if @socket_path is NULL */
+  uint32_t request_queues; /**< 1 .. 64; 0: 1 */
+  uint32_t queue_size;     /**< descriptors of each ring, 8 .. 1024, a power of two; 0: 128 */
+  uint32_t requests;       /**< requests that virtiofs_client_request_take() has, of each queue, 1 .. 256; 0: 16 */
+  uint32_t max_data;       /**< file contents in one request, in bytes, 4096 .. 1 MiB; 0: 1 MiB */
+  size_t memory;           /**< bytes for virtiofs_client_alloc(), up to 2^32 */
+  uint64_t features; /**< VIRTIOFS_VIRTQ_F_... that are used if the device has them; 0: INDIRECT_DESC and EVENT_IDX */
+  bool poll;         /**< virtiofs_client_wait() looks without sleeping, and the device need not notify */
+  int timeout_ms;    /**< how long the device may take for anything; 0: 10000; negative: for ever */
+};
+
+/**
+ * virtiofs_client_new - connect, agree on features, give memory, start the rings
+ * @out:    NULL after an error
+ * @config: copied
+ *
+ * Return: 0; -EINVAL if something is out of range; -E2BIG if @config is of a newer library and uses it; what connect(2)
+ * says; -ENOTSUP if the device is not of virtio 1 or has too few queues; -ETIMEDOUT; -ECONNRESET; -EPROTO if it broke
+ * the protocol; -EREMOTEIO if it refused something; -ENOMEM; -errno. Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_new(struct virtiofs_client **out,
+                                                          const struct virtiofs_client_config *config);
+
+/**
+ * virtiofs_client_free - hang up
+ *
+ * What is in flight is forgotten: no done function is called. All memory that came from the client is gone. NULL is
+ * fine. Threads: any, once, while no queue is used.
+ */
+VIRTIOFS_EXPORT void virtiofs_client_free(struct virtiofs_client *client);
+
+/** virtiofs_client_features - what was agreed on: VIRTIOFS_VIRTQ_F_... Threads: any. */
+VIRTIOFS_EXPORT uint64_t virtiofs_client_features(const struct virtiofs_client *client);
+
+/**
+ * virtiofs_client_tag - the device's name
+ * @tag: filled, terminated
+ *
+ * Return: 0; -ENOTSUP if the device doesn't tell: then the front-end has one. What virtiofs_client_new() says of the
+ * connection. Threads: one at a time.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_tag(struct virtiofs_client *client,
+                                                          char tag[VIRTIOFS_CLIENT_TAG_MAX + 1]);
+
+/**
+ * virtiofs_client_alloc - memory that the device can see
+ * @bytes: rounded up to pages
+ *
+ * Return: zeroed and aligned to a page; NULL if @config->memory is used up. Lifetime: the client's, it can't be given
+ * back. Threads: any, one at a time.
+ */
+VIRTIOFS_EXPORT void *virtiofs_client_alloc(struct virtiofs_client *client, size_t bytes);
+
+/* ---- calls: messages of anybody's making ---- */
+
+struct virtiofs_client_call;
+
+/**
+ * virtiofs_client_done_fn - a call is over
+ * @used: bytes that the device says it has written; -errno if the connection broke, and then the device may still write
+ *
+ * Threads: the one that uses the queue, in virtiofs_client_process() or _wait(). It may submit.
+ */
+typedef void virtiofs_client_done_fn(struct virtiofs_client_call *call, int64_t used);
+
+/** A message. The caller's, and left alone until it is done. */
+struct virtiofs_client_call {
+  const struct iovec *in;  /**< the request, in memory of virtiofs_client_alloc() */
+  const struct iovec *out; /**< room for the reply, there too */
+  uint32_t in_count, out_count;
+  virtiofs_client_done_fn *done;
+  struct virtiofs_client_call *next, *prev; /**< the library's */
+};
+
+/**
+ * virtiofs_client_submit - put a call into a ring; seen by the device after virtiofs_client_kick()
+ * @queue: 0 .. the number of request queues
+ *
+ * Return: 0; -ENOSPC if the ring is full: kick, and wait for one to be done; -EINVAL if a piece is not in the client's
+ * memory, or there are more pieces than a ring has; the error that broke the connection. It is not done after an error.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_submit(struct virtiofs_client *client, uint32_t queue,
+                                                             struct virtiofs_client_call *call);
+
+/** virtiofs_client_kick - show the device what was submitted. */
+VIRTIOFS_EXPORT void virtiofs_client_kick(struct virtiofs_client *client, uint32_t queue);
+
+/**
+ * virtiofs_client_process - call done for what the device has answered; doesn't wait
+ *
+ * Return: how many; the error that broke the connection, if none: done was called for all that was in flight, then or
+ * before.
+ */
+VIRTIOFS_EXPORT int virtiofs_client_process(struct virtiofs_client *client, uint32_t queue);
+
+/**
+ * virtiofs_client_wait - the same, but waits for one at least; kicks before
+ *
+ * Return: as above; 0 if nothing is in flight.
+ */
+VIRTIOFS_EXPORT int virtiofs_client_wait(struct virtiofs_client *client, uint32_t queue);
+
+/**
+ * virtiofs_client_fd - a descriptor for poll(2), readable when virtiofs_client_process() may have something to do
+ *
+ * To be used with virtiofs_client_arm(). -1 if the client polls. Lifetime: the client's; don't close it.
+ */
+VIRTIOFS_EXPORT int virtiofs_client_fd(const struct virtiofs_client *client, uint32_t queue);
+
+/** virtiofs_client_arm - ask for a notification. Return: true if there is something already: don't sleep. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_client_arm(struct virtiofs_client *client, uint32_t queue);
+
+/** virtiofs_client_connection_fd - the socket, for poll(2): it becomes readable only when the device hangs up. */
+VIRTIOFS_EXPORT int virtiofs_client_connection_fd(const struct virtiofs_client *client);
+
+/** virtiofs_client_in_flight - calls of a queue that are not done. */
+VIRTIOFS_EXPORT uint32_t virtiofs_client_in_flight(const struct virtiofs_client *client, uint32_t queue);
+
+/* ---- FUSE requests ---- */
+
+struct virtiofs_client_request;
+
+/** A request is over; the thread that uses the queue. It may send, also the same one. */
+typedef void virtiofs_client_request_fn(struct virtiofs_client_request *req);
+
+/**
+ * A request. The caller sets @fuse.header's opcode, uid, gid and pid, @fuse.in, and where there is some @data; then it
+ * is sent, and @error and @out are set.
+ */
+struct virtiofs_client_request {
+  struct virtiofs_fuse_request fuse; /**< header and arguments, with nodeids and handles as the server gave them */
+  /**
+   * Contents, values and records: those of WRITE, SETXATTR, IOCTL, BATCH_FORGET and NOTIFY_REPLY as the request says,
+   * before; those of READ, READDIR, READDIRPLUS, READLINK, GETXATTR, LISTXATTR and IOCTL as the reply says, after.
+   * @max_data bytes that the device may change at any time.
+   */
+  void *data;
+  union virtiofs_fuse_out out;
+  int error;                        /**< 0 or -errno: what the server said, or the error that broke the connection */
+  virtiofs_client_request_fn *done; /**< NULL: nobody is told */
+  void *user;                       /**< the caller's */
+
+  /* The library's. */
+  struct virtiofs_client_call call;
+  struct virtiofs_client *client;
+  uint32_t queue;
+  bool in_flight;
+  unsigned char *head, *reply;
+  struct iovec iov[4];
+};
+
+/**
+ * virtiofs_client_init - begin a mount: INIT
+ * @offer: what to say; NULL: all that Linux offers
+ * @got:   what was agreed on; may be NULL
+ *
+ * Ends the mount before it. Return: 0; what the server said; -EPROTO if its reply makes no sense; the error that broke
+ * the connection. Threads: one, while no queue is used.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_init(struct virtiofs_client *client,
+                                                           const struct virtiofs_fuse_init_in *offer,
+                                                           struct virtiofs_fuse_init_out *got);
+
+/** virtiofs_client_proto - what INIT agreed on. Lifetime: the client's. */
+VIRTIOFS_EXPORT const struct virtiofs_fuse_proto *virtiofs_client_proto(const struct virtiofs_client *client);
+
+/** virtiofs_client_request_take - a request of a queue; NULL if all are taken. Its fields are zero but for @data. */
+VIRTIOFS_EXPORT struct virtiofs_client_request *virtiofs_client_request_take(struct virtiofs_client *client,
+                                                                             uint32_t queue);
+
+/** virtiofs_client_request_give - give it back; it is not in flight. */
+VIRTIOFS_EXPORT void virtiofs_client_request_give(struct virtiofs_client_request *req);
+
+/**
+ * virtiofs_client_request_send - submit it; virtiofs_client_kick() shows it to the device
+ *
+ * Return: 0; -EINVAL and -ENOSYS for what can't be sent; -EMSGSIZE for more data than max_data; what
+ * virtiofs_client_submit() says. After an error @done is not called.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_request_send(struct virtiofs_client_request *req);
+
+/**
+ * virtiofs_client_request_run - send it and wait for its end
+ *
+ * Others of the queue may be done meanwhile. Return: @req->error, or what virtiofs_client_request_send() says.
+ */
+VIRTIOFS_EXPORT int virtiofs_client_request_run(struct virtiofs_client_request *req);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A connection: features, memory, rings. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/config.h"
+
+#define PAGE 4096U
+#define F_VERSION_1 (UINT64_C(1) << 32)
+#define DEFAULT_FEATURES (VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX)
+/* Parts of a request: header, data, header of the reply, data. */
+#define TABLE_ENTRIES 8U
+#define TABLE_BYTES (TABLE_ENTRIES * 16U)
+
+static size_t pages(size_t bytes) {
+  return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Fills in defaults and checks ranges. */
+static int complete(struct virtiofs_client_config *config) {
+  if (config->request_queues == 0)
+    config->request_queues = 1;
+  if (config->queue_size == 0)
+    config->queue_size = 128;
+  if (config->requests == 0)
+    config->requests = 16;
+  if (config->max_data == 0)
+    config->max_data = 1U << 20;
+  if (config->timeout_ms == 0)
+    config->timeout_ms = 10000;
+  if (config->features == 0)
+    config->features = DEFAULT_FEATURES;
+  bool power = (config->queue_size & (config->queue_size - 1)) == 0;
+  if (config->request_queues > VIRTIOFS_CLIENT_QUEUES_MAX - 1 || config->queue_size < 8 || config->queue_size > 1024 ||
+      !power || config->requests > 256 || config->max_data < PAGE || config->max_data > 1U << 20 ||
+      config->memory > UINT32_MAX)
+    return -EINVAL;
+  return 0;
+}
+
+static int connect_to(const char *path) {
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof(addr.sun_path))
+    return -ENAMETOOLONG;
+  memcpy(addr.sun_path, path, strlen(path) + 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -errno;
+  if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+    return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+static int negotiate(struct virtiofs_client *client) {
+  struct virtiofs_vhost_wants wants = {.features = client->config.features, .required = F_VERSION_1};
+  uint64_t queues;
+  int rc = virtiofs_vhost_frontend_negotiate(&client->fe, &wants);
+  if (rc == 0)
+    rc = virtiofs_vhost_frontend_queues(&client->fe, &queues);
+  if (rc != 0)
+    return rc;
+  /* A device that can't say how many it has may have no more than a guest of old needed. */
+  return client->count <= (queues != 0 ? queues : 2) ? 0 : -ENOTSUP;
+}
+
+static size_t ring_bytes(const struct virtiofs_client *client) {
+  uint32_t num = client->config.queue_size;
+  uint64_t features = client->fe.features;
+  return pages(virtiofs_virtq_desc_bytes(num)) + pages(virtiofs_virtq_driver_bytes(num, features)) +
+         pages(virtiofs_virtq_device_bytes(num, features)) + pages((size_t)num * TABLE_BYTES);
+}
+
+static int make_memory(struct virtiofs_client *client) {
+  size_t each = ring_bytes(client) + client->config.requests * virtiofs_client_request_bytes(client);
+  client->size = client->count * each + pages(client->config.memory);
+  client->memory_fd = memfd_create("virtiofs-client", MFD_CLOEXEC);
+  if (client->memory_fd < 0 || ftruncate(client->memory_fd, (off_t)client->size) != 0)
+    return -errno;
+  void *memory = mmap(NULL, client->size, PROT_READ | PROT_WRITE, MAP_SHARED, client->memory_fd, 0);
+  if (memory == MAP_FAILED)
+    return -errno;
+  client->memory = memory;
+  return virtiofs_vhost_frontend_memory(&client->fe, client->memory_fd, VIRTIOFS_CLIENT_GPA, memory, client->size);
+}
+
+void *virtiofs_client_alloc(struct virtiofs_client *client, size_t bytes) {
+  if (bytes > client->size || pages(bytes) > client->size - client->used)
+    return NULL;
+  void *at = client->memory + client->used;
+  client->used += pages(bytes);
+  return at;
+}
+
+static int start_ring(struct virtiofs_client *client, uint32_t index) {
+  struct virtiofs_client_queue *queue = &client->queues[index];
+  uint32_t num = client->config.queue_size;
+  uint64_t features = client->fe.features;
+  bool packed = (features & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0;
+  struct virtiofs_vhost_ring ring = {.num = num,
+                                     .base = packed ? VIRTIOFS_VIRTQ_PACKED_BASE : 0,
+                                     .kick_fd = queue->kick_fd,
+                                     .call_fd = client->config.poll ? -1 : queue->call_fd,
+                                     .err_fd = -1};
+  void *desc = virtiofs_client_alloc(client, virtiofs_virtq_desc_bytes(num));
+  void *driver = virtiofs_client_alloc(client, virtiofs_virtq_driver_bytes(num, features));
+  void *device = virtiofs_client_alloc(client, virtiofs_virtq_device_bytes(num, features));
+  unsigned char *tables = virtiofs_client_alloc(client, (size_t)num * TABLE_BYTES);
+  int rc = virtiofs_driverq_new(&queue->ring, num, features);
+  if (rc == 0)
+    rc = virtiofs_driverq_map(queue->ring, desc, driver, device);
+  if (rc == 0 && (features & VIRTIOFS_VIRTQ_F_INDIRECT_DESC) != 0)
+    rc = virtiofs_driverq_set_tables(queue->ring, tables, VIRTIOFS_CLIENT_GPA + (uint64_t)(tables - client->memory),
+                                     TABLE_ENTRIES);
+  if (rc == 0)
+    rc = virtiofs_driverq_start(queue->ring, ring.base);
+  if (rc != 0)
+    return rc;
+  virtiofs_driverq_no_call(queue->ring);
+  ring.desc = desc;
+  ring.driver = driver;
+  ring.device = device;
+  return virtiofs_vhost_frontend_ring_start(&client->fe, index, &ring);
+}
+
+static int make_queue(struct virtiofs_client *client, uint32_t index) {
+  struct virtiofs_client_queue *queue = &client->queues[index];
+  queue->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  queue->call_fd = queue->kick_fd >= 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+  if (queue->call_fd < 0)
+    return -errno;
+  int rc = start_ring(client, index);
+  return rc == 0 ? virtiofs_client_requests_new(client, queue, index) : rc;
+}
+
+int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_client_config *given) {
+  struct virtiofs_client_config config;
+  *out = NULL;
+  int rc = virtiofs_config_copy(&config, sizeof(config), given, given != NULL ? given->size : 0);
+  if (rc != 0)
+    return rc;
+  int fd = config.socket_path == NULL ? config.fd : -1;
+  rc = complete(&config);
+  if (rc == 0 && fd < 0) {
+    fd = connect_to(config.socket_path);
+    rc = fd < 0 ? fd : 0;
+  }
+  struct virtiofs_client *client = rc == 0 ? calloc(1, sizeof(*client)) : NULL;
+  if (client == NULL) {
+    if (fd >= 0)
+      close(fd);
+    return rc != 0 ? rc : -ENOMEM;
+  }
+  client->config = config;
+  client->count = 1 + config.request_queues;
+  client->memory_fd = -1;
+  for (uint32_t i = 0; i < client->count; i++)
+    client->queues[i].kick_fd = client->queues[i].call_fd = -1;
+  virtiofs_vhost_frontend_init(&client->fe, fd, config.timeout_ms);
+  rc = negotiate(client);
+  if (rc == 0)
+    rc = make_memory(client);
+  for (uint32_t i = 0; rc == 0 && i < client->count; i++)
+    rc = make_queue(client, i);
+  if (rc != 0) {
+    virtiofs_client_free(client);
+    return rc;
+  }
+  *out = client;
+  return 0;
+}
+
+void virtiofs_client_free(struct virtiofs_client *client) {
+  if (client == NULL)
+    return;
+  virtiofs_vhost_frontend_close(&client->fe);
+  for (uint32_t i = 0; i < client->count; i++) {
+    struct virtiofs_client_queue *queue = &client->queues[i];
+    virtiofs_driverq_free(queue->ring);
+    if (queue->kick_fd >= 0)
+      close(queue->kick_fd);
+    if (queue->call_fd >= 0)
+      close(queue->call_fd);
+    free(queue->requests);
+    free(queue->free);
+  }
+  if (client->memory != NULL)
+    munmap(client->memory, client->size);
+  if (client->memory_fd >= 0)
+    close(client->memory_fd);
+  free(client);
+}
+
+uint64_t virtiofs_client_features(const struct virtiofs_client *client) {
+  return client->fe.features & ~(uint64_t)(VIRTIOFS_VHOST_USER_F_PROTOCOL_FEATURES | VIRTIOFS_VHOST_USER_F_LOG_ALL);
+}
+
+int virtiofs_client_tag(struct virtiofs_client *client, char tag[VIRTIOFS_CLIENT_TAG_MAX + 1]) {
+  memset(tag, 0, VIRTIOFS_CLIENT_TAG_MAX + 1);
+  return virtiofs_vhost_frontend_config(&client->fe, 0, VIRTIOFS_CLIENT_TAG_MAX, tag);
+}

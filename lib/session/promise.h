@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** What a backend has and promises, as the tables of INIT want to know it. */
+#ifndef VIRTIOFS_LIB_SESSION_PROMISE_H
+#define VIRTIOFS_LIB_SESSION_PROMISE_H
+
+#include <virtiofs/backend.h>
+#include <virtiofs/log.h>
+
+/* A bit for each opcode that has an operation. */
+uint64_t virtiofs_session_operations(const struct virtiofs_ops *ops);
+
+/* Can these VIRTIOFS_SEMANTICS_... be kept? What can't is said in the log. */
+bool virtiofs_session_can_promise(const struct virtiofs_log *log, const struct virtiofs_ops *ops, uint64_t semantics);
+
+#endif
