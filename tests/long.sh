@@ -6,8 +6,9 @@
 #
 # Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
 # queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
-# million buffers against the model, millions of wake-ups, a larger model of the protocol), bench (instructions against
-# what is written down). Runs after tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
+# million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
+# bench (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
+# build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -56,6 +57,7 @@ step_rings() {
   "$BUILD_DIR/asan/tests/virtq/test_model" 1000000
   "$BUILD_DIR/asan/tests/virtq/test_scribble" 200000
   "$here/virtq/notify.sh" 8
+  VIRTIOFS_GUEST_NAME=packed VIRTIOFS_GUEST_DEVICE_ARGS=packed=on "$here/guest/run.sh" passthrough
 }
 
 step_bench() {
