@@ -12,6 +12,8 @@
 
 #include <virtiofs/virtq.h>
 
+#include "virtq/walk.h"
+
 /* The device side of a packed ring, with a driver's side that is written by hand. */
 
 #define NUM 5U
@@ -287,6 +289,45 @@ static void a_table(void **state) {
   end();
 }
 
+/* One step at a time: so many, and the same in the end. */
+static void step_by_step(const struct virtiofs_walk_start *start, uint32_t steps) {
+  struct virtiofs_walk walk;
+  uint32_t count = 1;
+  chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = 64};
+  virtiofs_walk_begin(&walk, start, &chain);
+  while (virtiofs_walk_step(&walk) == VIRTIOFS_WALK_MORE)
+    count++;
+  assert_int_equal(walk.fault, VIRTIOFS_VIRTQ_OK);
+  assert_int_equal(count, steps);
+  virtiofs_walk_finish(&walk, &chain);
+  assert_int_equal(walk.id, 3);
+  assert_int_equal(chain.in_bytes, 30);
+  assert_int_equal(chain.out_bytes, 40);
+}
+
+static void a_walk_is_made_of_steps(void **state) {
+  (void)state;
+  begin(VIRTIOFS_VIRTQ_F_INDIRECT_DESC);
+  struct virtiofs_walk_start start = {.map = map,
+                                      .desc = desc,
+                                      .num = NUM,
+                                      .at = 3,
+                                      .packed = true,
+                                      .indirect_allowed = true,
+                                      .flags = NEXT,
+                                      .limit = 3};
+  put(3, 10, 9, 0); /* what stands there now doesn't count, but what it was when it was looked at */
+  put(4, 20, 9, NEXT);
+  put(0, 40, 3, WRITE);
+  step_by_step(&start, 3);
+  put_at(table, DATA, 30, 0, 0);
+  put_at(table + 16, DATA, 40, 0, WRITE);
+  put_at(desc + 48, TABLE, 32, 3, 0);
+  start.flags = INDIRECT;
+  step_by_step(&start, 3);
+  end();
+}
+
 /* The event area of the driver: any of its words, against the plain meaning. */
 static void notifications_by_position(void **state) {
   (void)state;
@@ -406,6 +447,7 @@ int main(void) {
       cmocka_unit_test(faults_of_the_ring),
       cmocka_unit_test(faults_of_tables),
       cmocka_unit_test(a_table),
+      cmocka_unit_test(a_walk_is_made_of_steps),
       cmocka_unit_test(notifications_by_position),
       cmocka_unit_test(notifications_by_flag),
       cmocka_unit_test(what_a_device_says_of_kicks),
