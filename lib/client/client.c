@@ -163,6 +163,7 @@ int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_clie
   client->config = config;
   client->count = 1 + config.request_queues;
   client->memory_fd = -1;
+  pthread_mutex_init(&client->forget_lock, NULL);
   for (uint32_t i = 0; i < client->count; i++)
     client->queues[i].kick_fd = client->queues[i].call_fd = -1;
   virtiofs_vhost_frontend_init(&client->fe, fd, config.timeout_ms);
@@ -197,6 +198,7 @@ void virtiofs_client_free(struct virtiofs_client *client) {
     munmap(client->memory, client->size);
   if (client->memory_fd >= 0)
     close(client->memory_fd);
+  pthread_mutex_destroy(&client->forget_lock);
   free(client);
 }
 

@@ -3,6 +3,7 @@
 #ifndef VIRTIOFS_LIB_CLIENT_CLIENT_H
 #define VIRTIOFS_LIB_CLIENT_CLIENT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <virtiofs/client.h>
@@ -29,11 +30,13 @@ struct virtiofs_client {
   struct virtiofs_vhost_frontend fe;
   struct virtiofs_client_config config;
   struct virtiofs_fuse_proto proto;
-  atomic_int broken; /* 0 or -errno */
-  uint32_t count;    /* of queues */
+  uint32_t max_write; /* what INIT agreed on; 0: not yet */
+  atomic_int broken;  /* 0 or -errno */
+  uint32_t count;     /* of queues */
   int memory_fd;
   unsigned char *memory;
-  size_t size, used; /* bytes of memory */
+  size_t size, used;           /* bytes of memory */
+  pthread_mutex_t forget_lock; /* of queue 0, for views */
   struct virtiofs_client_queue queues[VIRTIOFS_CLIENT_QUEUES_MAX];
 };
 
