@@ -48,6 +48,8 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in);
 int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_in *in,
                                struct virtiofs_lseek_out *out);
+int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
+                                         struct virtiofs_copy_file_range_out *out);
 
 /* dir.c */
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,

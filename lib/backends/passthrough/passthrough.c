@@ -150,6 +150,7 @@ static const struct virtiofs_ops ops = {
     .create = virtiofs_passthrough_create,
     .fallocate = virtiofs_passthrough_fallocate,
     .lseek = virtiofs_passthrough_lseek,
+    .copy_file_range = virtiofs_passthrough_copy_file_range,
 };
 
 const struct virtiofs_ops *virtiofs_passthrough_ops(void) { return &ops; }
