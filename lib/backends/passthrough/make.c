@@ -178,3 +178,27 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
     return open_existing(req, in, out);
   return file;
 }
+
+int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
+                                 struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int flags;
+  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_fd_take(fs, 2);
+  if (rc != 0)
+    return rc;
+  struct cred cred;
+  int file = virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  if (file == 0) {
+    file = openat(parent->fd, ".", flags | O_TMPFILE | O_CLOEXEC, in->mode & PERMISSIONS);
+    if (file < 0)
+      file = virtiofs_passthrough_error(errno);
+    virtiofs_passthrough_cred_end(&cred);
+  }
+  if (file >= 0)
+    return give_created(fs, file, out);
+  virtiofs_passthrough_fd_give(fs, 2);
+  return file;
+}

@@ -120,8 +120,9 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
 /* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
 static const struct virtiofs_ops ops = {
     .size = sizeof(struct virtiofs_ops),
-    .blocking = VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATFS |
-                                          VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),
+    .blocking =
+        VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATX | VIRTIOFS_BLOCKING_STATFS |
+                                  VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),
     .init = init,
     .lookup = virtiofs_passthrough_lookup,
     .forget = virtiofs_passthrough_forget,
@@ -150,7 +151,13 @@ static const struct virtiofs_ops ops = {
     .create = virtiofs_passthrough_create,
     .fallocate = virtiofs_passthrough_fallocate,
     .lseek = virtiofs_passthrough_lseek,
+    .ioctl = virtiofs_passthrough_ioctl,
     .copy_file_range = virtiofs_passthrough_copy_file_range,
+    .syncfs = virtiofs_passthrough_syncfs,
+    .tmpfile = virtiofs_passthrough_tmpfile,
+    .statx = virtiofs_passthrough_statx,
 };
 
-const struct virtiofs_ops *virtiofs_passthrough_ops(void) { return &ops; }
+const struct virtiofs_ops *virtiofs_passthrough_ops(void) {
+  return &ops;
+}

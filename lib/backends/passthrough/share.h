@@ -113,6 +113,9 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
  */
 int virtiofs_passthrough_open_flags(uint32_t guest, int *flags);
 
+/** virtiofs_passthrough_dir_fd - the descriptor of an open directory; it stays the directory's. */
+int virtiofs_passthrough_dir_fd(uint64_t handle);
+
 /** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
 int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);
 
