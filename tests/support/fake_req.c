@@ -19,6 +19,10 @@ struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
   return req->caller;
 }
 
+uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
+  return req->semantics;
+}
+
 bool virtiofs_name_is(const struct virtiofs_name *name, const char *text) {
   return name->len == strlen(text) && memcmp(name->str, text, name->len) == 0;
 }

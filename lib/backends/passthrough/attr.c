@@ -49,7 +49,7 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
   return 0;
 }
 
-static int set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
+int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
   return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
@@ -62,7 +62,7 @@ int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int
   mode_t mode = stx.stx_mode;
   /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
   mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
-  return S_ISREG(mode) && (mode & kill) != 0 ? set_mode(fs, fd, mode & ~kill) : 0;
+  return S_ISREG(mode) && (mode & kill) != 0 ? virtiofs_passthrough_set_mode(fs, fd, mode & ~kill) : 0;
 }
 
 static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
@@ -139,7 +139,7 @@ int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs
   if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
     rc = set_size(fs, inode, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
-    rc = set_mode(fs, inode->fd, in->mode);
+    rc = virtiofs_passthrough_set_mode(fs, inode->fd, in->mode);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
     rc = set_times(inode->fd, in);
   return rc == 0 ? reply(fs, inode, out) : rc;

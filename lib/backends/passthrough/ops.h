@@ -70,4 +70,12 @@ int virtiofs_passthrough_fsyncdir(struct virtiofs_req *req, const struct virtiof
 int virtiofs_passthrough_ioctl(struct virtiofs_req *req, const struct virtiofs_ioctl_in *in,
                                struct virtiofs_ioctl_out *out);
 
+/* xattr.c */
+int virtiofs_passthrough_setxattr(struct virtiofs_req *req, const struct virtiofs_setxattr_in *in);
+int virtiofs_passthrough_getxattr(struct virtiofs_req *req, const struct virtiofs_getxattr_in *in,
+                                  struct virtiofs_xattr_out *out);
+int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtiofs_listxattr_in *in,
+                                   struct virtiofs_xattr_out *out);
+int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virtiofs_removexattr_in *in);
+
 #endif
