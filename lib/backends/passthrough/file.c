@@ -123,7 +123,10 @@ static int write_flags(const struct virtiofs_write_in *in) {
   return flags;
 }
 
-/* A guest takes a short READ for the end of the file, so only that and an error end the loop. */
+/*
+ * A guest takes a short READ for the end of the file, so only that ends the loop; after an error the bytes before it are
+ * not told either, or the guest would cut the file off there.
+ */
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
   (void)req;
@@ -135,9 +138,9 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
     ssize_t n = preadv((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)));
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && at.left == size)
+    if (n < 0)
       return virtiofs_passthrough_error(errno);
-    if (n <= 0)
+    if (n == 0)
       break;
     cursor_advance(&at, (size_t)n);
   }
