@@ -47,6 +47,23 @@ static void make_one_of_each(struct share *s, int expected) {
 
 static const char *const each[] = {"dir", "fifo", "node", "link", "file"};
 
+static void nameless_files_belong_to_guest_user(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  be_guest_user(s, USER, GROUP);
+  struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = O_RDWR, .mode = S_IFREG | 0600};
+  struct virtiofs_create_out out = {.open = {.handle = 0}};
+  int rc = s->ops->tmpfile(&s->req, &in, &out);
+  if (rc == -EOPNOTSUPP)
+    skip();
+  assert_int_equal(rc, 0);
+  assert_int_equal(out.entry.attr.uid, USER);
+  assert_int_equal(out.entry.attr.gid, GROUP);
+  share_release(s, out.open.handle);
+  share_forget(s, out.entry.node, 1);
+}
+
 static void files_belong_to_guest_user(void **state) {
   struct share *s = *state;
   static char before[1024], after[1024];
@@ -252,6 +269,7 @@ static void user_with_capabilities_serves(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      share_test(nameless_files_belong_to_guest_user),
       share_test(files_belong_to_guest_user),
       share_test(one_id_alone_differs),
       share_test(what_guest_allowed_is_not_refused),

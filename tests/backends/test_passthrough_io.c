@@ -201,7 +201,8 @@ static void huge_offsets(void **state) {
   share_release(s, handle);
 }
 
-/* What was moved before the error is told; the error only where nothing was. */
+/* What was written before the error is told, the error only where nothing was. A READ is never short but at the end of
+ * the file: the guest would cut the file off there. */
 static void errors_half_way(void **state) {
   struct share *s = *state;
   uint64_t handle = open_file(s);
@@ -216,8 +217,7 @@ static void errors_half_way(void **state) {
     assert_int_equal(write_shredded(s, handle, 0, &done), 0);
     assert_int_equal(done, 700);
     host.calls = 0;
-    assert_int_equal(read_shredded(s, handle, 0, (uint32_t)size, &done), 0);
-    assert_int_equal(done, 700);
+    assert_int_equal(read_shredded(s, handle, 0, (uint32_t)size, &done), -errors[i]);
     host.fail_after = 0;
     assert_int_equal(write_shredded(s, handle, 0, &done), -errors[i]);
     assert_int_equal(read_shredded(s, handle, 0, (uint32_t)size, &done), -errors[i]);

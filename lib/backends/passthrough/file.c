@@ -123,7 +123,10 @@ static int write_flags(const struct virtiofs_write_in *in) {
   return flags;
 }
 
-/* A guest takes a short READ for the end of the file, so only that and an error end the loop. */
+/*
+ * A guest takes a short READ for the end of the file, so only that ends the loop; after an error the bytes before it are
+ * not told either, or the guest would cut the file off there.
+ */
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
   (void)req;
@@ -135,9 +138,9 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
     ssize_t n = preadv((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)));
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && at.left == size)
+    if (n < 0)
       return virtiofs_passthrough_error(errno);
-    if (n <= 0)
+    if (n == 0)
       break;
     cursor_advance(&at, (size_t)n);
   }
@@ -210,5 +213,25 @@ int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_l
   if (offset < 0)
     return virtiofs_passthrough_error(errno);
   out->offset = (uint64_t)offset;
+  return 0;
+}
+
+enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
+
+/* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
+int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
+                                         struct virtiofs_copy_file_range_out *out) {
+  (void)req;
+  if (in->flags > UINT_MAX)
+    return -EINVAL;
+  off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
+  size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
+  ssize_t n;
+  do
+    n = copy_file_range((int)in->handle, &from, (int)in->handle_out, &to, len, (unsigned)in->flags);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    return virtiofs_passthrough_error(errno);
+  out->size = (uint64_t)n;
   return 0;
 }

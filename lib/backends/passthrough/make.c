@@ -16,21 +16,22 @@ struct thing {
   uint64_t parent;
   const char *name;
   mode_t mode; /* with its type */
+  uint32_t umask;
   dev_t rdev;
   const char *target; /* of a symbolic link */
 };
 
-static int make_on_host(int dirfd, const struct thing *thing) {
+static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
   int rc;
   switch (thing->mode & S_IFMT) {
   case S_IFDIR:
-    rc = mkdirat(dirfd, thing->name, thing->mode & PERMISSIONS);
+    rc = mkdirat(dirfd, thing->name, mode & PERMISSIONS);
     break;
   case S_IFLNK:
     rc = symlinkat(thing->target, dirfd, thing->name);
     break;
   default:
-    rc = mknodat(dirfd, thing->name, thing->mode, thing->rdev);
+    rc = mknodat(dirfd, thing->name, mode, thing->rdev);
   }
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
@@ -42,10 +43,11 @@ static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t ke
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, thing->mode, thing->umask);
   struct cred cred;
   rc = virtiofs_passthrough_cred_begin(&cred, req, keep);
   if (rc == 0) {
-    rc = make_on_host(parent->fd, thing);
+    rc = make_on_host(parent->fd, thing, mode);
     virtiofs_passthrough_cred_end(&cred);
   }
   if (rc != 0) {
@@ -63,7 +65,8 @@ int virtiofs_passthrough_symlink(struct virtiofs_req *req, const struct virtiofs
 
 int virtiofs_passthrough_mkdir(struct virtiofs_req *req, const struct virtiofs_mkdir_in *in,
                                struct virtiofs_entry_out *out) {
-  struct thing thing = {.parent = in->parent, .name = in->name.str, .mode = S_IFDIR | (in->mode & PERMISSIONS)};
+  struct thing thing = {
+      .parent = in->parent, .name = in->name.str, .mode = S_IFDIR | (in->mode & PERMISSIONS), .umask = in->umask};
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE), out);
 }
 
@@ -83,6 +86,7 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   struct thing thing = {.parent = in->parent,
                         .name = in->name.str,
                         .mode = type | (in->mode & PERMISSIONS),
+                        .umask = in->umask,
                         .rdev = device ? makedev(in->rdev_major, in->rdev_minor) : 0};
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
@@ -161,12 +165,12 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
     rc = virtiofs_passthrough_fd_take(fs, 2);
   if (rc != 0)
     return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
   struct cred cred;
   int file = virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
   if (file == 0) {
     /* Always O_EXCL: without it the host would open whatever is there, a FIFO or a device too. */
-    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
-                  in->mode & PERMISSIONS);
+    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
     if (file < 0)
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
@@ -176,5 +180,30 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
   virtiofs_passthrough_fd_give(fs, 2);
   if (file == -EEXIST && (in->flags & O_EXCL) == 0)
     return open_existing(req, in, out);
+  return file;
+}
+
+int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
+                                 struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int flags;
+  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_fd_take(fs, 2);
+  if (rc != 0)
+    return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
+  struct cred cred;
+  int file = virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  if (file == 0) {
+    file = openat(parent->fd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
+    if (file < 0)
+      file = virtiofs_passthrough_error(errno);
+    virtiofs_passthrough_cred_end(&cred);
+  }
+  if (file >= 0)
+    return give_created(fs, file, out);
+  virtiofs_passthrough_fd_give(fs, 2);
   return file;
 }
