@@ -5,15 +5,17 @@
 #   tests/long.sh [STEP...]    all steps, or only those named
 #
 # Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
-# queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300). Runs after
-# tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
+# queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
+# million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
+# bench (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
+# build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz)
+STEPS=(peers tsan fuzz rings bench)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -47,6 +49,22 @@ step_tsan() {
 }
 
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
+
+step_rings() {
+  "$BUILD_DIR/clang/tests/virtq/test_model" 10000000
+  "$BUILD_DIR/clang/tests/virtq/test_threads" 1000000
+  "$BUILD_DIR/tsan/tests/virtq/test_threads" 100000
+  "$BUILD_DIR/asan/tests/virtq/test_model" 1000000
+  "$BUILD_DIR/asan/tests/virtq/test_scribble" 200000
+  "$here/virtq/notify.sh" 8
+  VIRTIOFS_GUEST_NAME=packed VIRTIOFS_GUEST_DEVICE_ARGS=packed=on "$here/guest/run.sh" passthrough
+}
+
+step_bench() {
+  local status=0
+  "$here/bench/instructions.sh" virtq || status=$?
+  ((status == 0 || status == 77))
+}
 
 main() {
   local step status

@@ -54,6 +54,7 @@ struct slot {
   struct forgets *forgets;
   uint64_t begun, random, offset;
   uint32_t step, number;
+  bool ran; /* each slot does it once at least, however short the time is */
   uint64_t node, handle;
   char name[NAME_MAX_BYTES], other[NAME_MAX_BYTES];
 };

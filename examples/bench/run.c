@@ -53,10 +53,11 @@ static void send(struct worker *worker, struct slot *slot) {
 static void begin(struct worker *worker, struct slot *slot) {
   slot->step = 0;
   slot->begun = now_ns();
-  if (atomic_load_explicit(worker->stop, memory_order_relaxed) || !slot->op->next(slot))
+  if ((slot->ran && atomic_load_explicit(worker->stop, memory_order_relaxed)) || !slot->op->next(slot))
     worker->active--;
   else
     send(worker, slot);
+  slot->ran = true;
 }
 
 static void step_done(struct virtiofs_client_request *req) {

@@ -40,7 +40,7 @@ void init_ask(struct virtiofs_message *msg) {
 }
 
 /* The kernel is not to ask for more at once than a message here has room for. */
-void init_answer(struct virtiofs_message *msg, size_t used) {
+void init_answer(struct mount *mount, struct virtiofs_message *msg, size_t used) {
   struct fuse_out_header header;
   struct fuse_init_out out = {0};
   if (used < sizeof(header))
@@ -55,4 +55,8 @@ void init_answer(struct virtiofs_message *msg, size_t used) {
   if (out.max_pages > PAGES_MAX)
     out.max_pages = PAGES_MAX;
   copy(msg->out, msg->out_count, sizeof(header), &out, size, true);
+  mount->proto = (struct virtiofs_fuse_proto){.agreed = true, .minor = out.minor, .flags = out.flags};
+  if ((out.flags & VIRTIOFS_FUSE_INIT_EXT) != 0)
+    mount->proto.flags |= (uint64_t)out.flags2 << 32;
+  atomic_store(&mount->agreed, &mount->proto);
 }

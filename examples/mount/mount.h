@@ -33,6 +33,8 @@ struct mount {
   int stop_fd;                 /* readable: a signal came */
   int gone_fd;                 /* readable: the mount or the device is gone */
   int end_fd;                  /* readable: workers are to end */
+  struct virtiofs_fuse_proto proto;
+  _Atomic(const struct virtiofs_fuse_proto *) agreed; /* @proto, once INIT was answered; the kernel waits for that */
   atomic_bool ends;
   atomic_int error;
   struct worker workers[QUEUES_MAX];
@@ -42,7 +44,9 @@ struct mount {
 struct request {
   struct virtiofs_client_call call;
   struct virtiofs_message *msg;
+  struct mount *mount;
   uint32_t opcode;
+  struct iovec out[2];
 };
 
 void mount_ring(int fd);
@@ -55,6 +59,6 @@ void workers_stop(struct mount *mount);
 
 /* INIT, before and after the device has seen it: what needs the device file itself isn't for others. */
 void init_ask(struct virtiofs_message *msg);
-void init_answer(struct virtiofs_message *msg, size_t used);
+void init_answer(struct mount *mount, struct virtiofs_message *msg, size_t used);
 
 #endif

@@ -32,7 +32,7 @@ static void done(struct virtiofs_client_call *call, int64_t used) {
   struct request *req = (struct request *)(void *)call;
   struct virtiofs_message *msg = req->msg;
   if (used > 0 && req->opcode == FUSE_INIT)
-    init_answer(msg, (size_t)used);
+    init_answer(req->mount, msg, (size_t)used);
   virtiofs_message_complete(msg, used > 0 ? (size_t)used : 0);
 }
 
@@ -58,6 +58,26 @@ static int submit(struct mount *mount, uint32_t queue, struct request *req) {
   }
 }
 
+/* As a guest does: no more room than the largest reply takes, as some servers fill what is there. */
+static void set_room(struct mount *mount, struct request *req) {
+  const struct virtiofs_fuse_proto *proto = atomic_load(&mount->agreed);
+  const struct virtiofs_message *msg = req->msg;
+  struct virtiofs_fuse_request decoded;
+  struct iovec in[2];
+  uint64_t room = msg->out_len;
+  memcpy(in, msg->in, msg->in_count * sizeof(in[0]));
+  if (proto != NULL && virtiofs_fuse_request_decode(&decoded, proto, in, msg->in_count) == 0)
+    room = virtiofs_fuse_reply_max(proto, &decoded);
+  req->call.out = req->out;
+  for (uint32_t i = 0; i < msg->out_count && room > 0; i++) {
+    req->out[i] = msg->out[i];
+    if (req->out[i].iov_len > room)
+      req->out[i].iov_len = (size_t)room;
+    room -= req->out[i].iov_len;
+    req->call.out_count++;
+  }
+}
+
 static int forward(struct worker *worker, struct virtiofs_message *msg) {
   struct mount *mount = worker->mount;
   struct request *req = virtiofs_fusedev_message_data(msg);
@@ -65,15 +85,13 @@ static int forward(struct worker *worker, struct virtiofs_message *msg) {
   memcpy(&header, msg->in[0].iov_base, sizeof(header));
   req->msg = msg;
   req->opcode = header.opcode;
-  req->call = (struct virtiofs_client_call){
-      .in = msg->in, .in_count = msg->in_count, .out = msg->out, .out_count = msg->out_count, .done = done};
+  req->mount = mount;
+  req->call = (struct virtiofs_client_call){.in = msg->in, .in_count = msg->in_count, .done = done};
+  set_room(mount, req);
   if (header.opcode == FUSE_INIT)
     init_ask(msg);
   if (!is_urgent(header.opcode))
     return submit(mount, worker->queue, req);
-  /* Virtio 1.3, 5.11.6.2: it has room for a reply only if there is one. */
-  if (header.opcode != FUSE_INTERRUPT)
-    req->call.out_count = 0;
   pthread_mutex_lock(&mount->lock);
   int rc = submit(mount, HIPRIO, req);
   virtiofs_client_kick(mount->client, HIPRIO);

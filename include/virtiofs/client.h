@@ -80,6 +80,20 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_new(struct virtiofs_client
  */
 VIRTIOFS_EXPORT void virtiofs_client_free(struct virtiofs_client *client);
 
+/**
+ * virtiofs_client_reconnect - begin again with the device that listens there now
+ *
+ * After the connection broke, or at any time: what is in flight is done with -ECONNRESET first. Memory, requests and
+ * features stay; nodes and handles of before mean nothing any more, so views by path have to be freed before, and
+ * virtiofs_client_init() has to be called again. The old device must not write to the memory any more, as one that has
+ * hung up doesn't.
+ *
+ * Return: as virtiofs_client_new(); -EINVAL for a client that was given a descriptor; -ENOTSUP also if this device
+ * lacks a feature that the other had. After an error the client stays broken, and it may be tried again. Threads: one,
+ * while no queue is used.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_reconnect(struct virtiofs_client *client);
+
 /** virtiofs_client_features - what was agreed on: VIRTIOFS_VIRTQ_F_... Threads: any. */
 VIRTIOFS_EXPORT uint64_t virtiofs_client_features(const struct virtiofs_client *client);
 
@@ -236,6 +250,98 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_request_send(struct virtio
  * Others of the queue may be done meanwhile. Return: @req->error, or what virtiofs_client_request_send() says.
  */
 VIRTIOFS_EXPORT int virtiofs_client_request_run(struct virtiofs_client_request *req);
+
+/* ---- files by path ---- */
+
+/**
+ * A view of what a client has mounted, by path: walks names, follows links, and keeps what the server lets it keep.
+ * Opaque. For one thread at a time, with a request queue of its own and a request to spare; several views share queue 0
+ * among them, which nobody else may use meanwhile. Paths are relative to the root of the mount, whether or not they
+ * begin with '/'.
+ */
+struct virtiofs_client_fs;
+
+/** An open file or directory. Opaque. */
+struct virtiofs_client_file;
+
+/**
+ * virtiofs_client_fs_new - a view
+ * @queue:   a request queue, which the view uses alone
+ * @entries: names that it remembers at most, 16 .. 65536; 0: 1024
+ *
+ * After virtiofs_client_init(). Return: 0; -EINVAL; -EBUSY if no request is to spare; -ENOMEM. Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_new(struct virtiofs_client_fs **out,
+                                                             struct virtiofs_client *client, uint32_t queue,
+                                                             uint32_t entries);
+
+/** virtiofs_client_fs_free - give back all nodes; files must be closed before; NULL is fine. */
+VIRTIOFS_EXPORT void virtiofs_client_fs_free(struct virtiofs_client_fs *fs);
+
+/** virtiofs_client_fs_caller - who asks from now on; the superuser at first. The server decides what that means. */
+VIRTIOFS_EXPORT void virtiofs_client_fs_caller(struct virtiofs_client_fs *fs, uint32_t uid, uint32_t gid, uint32_t pid);
+
+/*
+ * All of these return 0 or -errno: what the server says; -ENOENT, -ENOTDIR, -ELOOP (more than 40 links) and
+ * -ENAMETOOLONG as the kernel finds them on its way; the error that broke the connection.
+ */
+
+/** virtiofs_client_fs_stat - attributes; @follow: of what a link at the end points to. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_stat(struct virtiofs_client_fs *fs, const char *path,
+                                                              bool follow, struct virtiofs_attr *attr);
+
+/** virtiofs_client_fs_readlink - a link's target, terminated and cut off at @size bytes. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_readlink(struct virtiofs_client_fs *fs, const char *path,
+                                                                  char *target, size_t size);
+
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_mkdir(struct virtiofs_client_fs *fs, const char *path,
+                                                               uint32_t mode);
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_rmdir(struct virtiofs_client_fs *fs, const char *path);
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_unlink(struct virtiofs_client_fs *fs, const char *path);
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_symlink(struct virtiofs_client_fs *fs, const char *target,
+                                                                 const char *path);
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_rename(struct virtiofs_client_fs *fs, const char *from,
+                                                                const char *to);
+
+/** virtiofs_client_fs_truncate - make a file @size bytes long. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_truncate(struct virtiofs_client_fs *fs, const char *path,
+                                                                  uint64_t size);
+
+/**
+ * virtiofs_client_fs_open - open a file or a directory
+ * @out:   NULL after an error
+ * @flags: open(2)'s: the access mode, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW
+ * @mode:  permissions of a file that is made
+ *
+ * Lifetime: until virtiofs_client_fs_close(), before the view's end.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_open(struct virtiofs_client_fs *fs,
+                                                              struct virtiofs_client_file **out, const char *path,
+                                                              int flags, uint32_t mode);
+
+/** virtiofs_client_fs_close - flush and close; the file is gone after an error too. */
+VIRTIOFS_EXPORT int virtiofs_client_fs_close(struct virtiofs_client_file *file);
+
+/**
+ * virtiofs_client_fs_pread, virtiofs_client_fs_pwrite - contents, as many requests as it takes
+ *
+ * Return: bytes read, less than asked for only at the end of the file; bytes written, less only after an error; -errno
+ * if none.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int64_t virtiofs_client_fs_pread(struct virtiofs_client_file *file, void *buf,
+                                                                   size_t size, uint64_t offset);
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int64_t virtiofs_client_fs_pwrite(struct virtiofs_client_file *file, const void *buf,
+                                                                    size_t size, uint64_t offset);
+
+/** virtiofs_client_fs_fsync - until all that was written will be there after a power failure. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_fsync(struct virtiofs_client_file *file, bool data_only);
+
+/** One name of a directory. Return: false to stop. It must not use the view. */
+typedef bool virtiofs_client_fs_name_fn(void *ctx, const struct virtiofs_dirent *entry);
+
+/** virtiofs_client_fs_list - all names of an open directory, "." and ".." among them if the server has them. */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_fs_list(struct virtiofs_client_file *dir,
+                                                              virtiofs_client_fs_name_fn *fn, void *ctx);
 
 #ifdef __cplusplus
 }

@@ -166,6 +166,8 @@ int virtiofs_client_init(struct virtiofs_client *client, const struct virtiofs_f
     rc = virtiofs_fuse_init_accept(&in, &req->out.init, &client->proto);
   if (rc == 0 && !client->proto.agreed)
     rc = -EPROTO;
+  if (rc == 0)
+    client->max_write = req->out.init.max_write;
   if (rc == 0 && got != NULL)
     *got = req->out.init;
   virtiofs_client_request_give(req);

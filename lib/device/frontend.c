@@ -10,7 +10,8 @@
 #define TAG "device"
 
 #define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
-#define FEATURES (VIRTIO_F_VERSION_1 | VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX)
+#define FEATURES                                                                                                       \
+  (VIRTIO_F_VERSION_1 | VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX | VIRTIOFS_VIRTQ_F_RING_PACKED)
 
 /* Rings that run keep what they were started with. */
 static int on_features(void *ctx, uint64_t acked) {

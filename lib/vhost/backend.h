@@ -18,7 +18,8 @@
 /** What the front-end has said of a ring. */
 struct virtiofs_vhost_vring {
   uint32_t num;   /**< size; 0: not told */
-  uint32_t base;  /**< index of the next buffer to take, 0 unless told */
+  uint32_t base;  /**< where the ring begins, as SET_VRING_BASE writes it; when it starts without being told: at first */
+  bool have_base; /**< the base is known */
   bool have_addr; /**< the addresses are known */
   bool started;   /**< SET_VRING_KICK came and GET_VRING_BASE has not since */
   bool enabled;
@@ -50,7 +51,7 @@ struct virtiofs_vhost_events {
    */
   int (*ring_start)(void *ctx, uint32_t index, const struct virtiofs_vhost_vring *vring);
 
-  /** A running ring is to stop, after its requests in flight are answered; @base gets the index of the next buffer. */
+  /** A running ring is to stop, after its requests in flight are answered; @base gets where it is. */
   int (*ring_stop)(void *ctx, uint32_t index, uint32_t *base);
 
   /** The call or err descriptor of a running ring has changed. The guest is to be notified once. */

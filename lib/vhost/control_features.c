@@ -30,6 +30,7 @@ int virtiofs_vhost_control_set_features(struct virtiofs_vhost_backend *backend,
   int rc = backend->config.events->features(backend->config.ctx, asked & ~OWN_FEATURES);
   if (rc != 0)
     return rc;
+  virtiofs_vhost_vrings_features(&backend->vrings, asked & ~OWN_FEATURES);
   /*
    * A front-end that leaves the bit out enables no rings by message: they are enabled from now on. QEMU before 7.2 does
    * so although it has exchanged protocol features, so only the bit here tells.

@@ -15,8 +15,8 @@ static struct virtiofs_vhost_vring *ring_of(struct virtiofs_vhost_backend *backe
   return NULL;
 }
 
-static bool is_power_of_two(uint32_t n) {
-  return n != 0 && (n & (n - 1)) == 0;
+static bool is_packed(const struct virtiofs_vhost_backend *backend) {
+  return (backend->vrings.features & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0;
 }
 
 /* Drivers write the size into a register that some front-ends pass on as it is, so a bad one is the guest's. */
@@ -30,8 +30,8 @@ int virtiofs_vhost_control_set_vring_num(struct virtiofs_vhost_backend *backend,
     backend->why = "the ring is running";
     return -EPROTO;
   }
-  if (num < 2 || num > VIRTIOFS_VIRTQ_SIZE_MAX || !is_power_of_two(num)) {
-    backend->why = "a ring's size is a power of two from 2 to 32768";
+  if (!virtiofs_virtq_size_valid(num, backend->vrings.features)) {
+    backend->why = "a ring's size is from 2 to 32768, and a power of two unless it is packed";
     int rc = virtiofs_vhost_vrings_num(&backend->vrings, index, 0);
     return rc != 0 ? rc : VIRTIOFS_VHOST_GUEST_FAULT;
   }
@@ -44,7 +44,7 @@ int virtiofs_vhost_control_set_vring_addr(struct virtiofs_vhost_backend *backend
   const struct virtiofs_vhost_user_vring_addr *addr = &msg->payload.addr;
   if (ring_of(backend, addr->index) == NULL)
     return -EPROTO;
-  if (addr->desc % 16 != 0 || addr->avail % 2 != 0 || addr->used % 4 != 0) {
+  if (addr->desc % 16 != 0 || addr->avail % (is_packed(backend) ? 4 : 2) != 0 || addr->used % 4 != 0) {
     backend->why = "a ring's address is not aligned";
     int rc = virtiofs_vhost_vrings_addr_forget(&backend->vrings, addr->index);
     return rc != 0 ? rc : VIRTIOFS_VHOST_GUEST_FAULT;
@@ -57,7 +57,7 @@ int virtiofs_vhost_control_set_vring_base(struct virtiofs_vhost_backend *backend
   uint32_t index = msg->payload.state.index, base = msg->payload.state.num;
   if (ring_of(backend, index) == NULL)
     return -EPROTO;
-  if (base > UINT16_MAX) {
+  if (base > UINT16_MAX && !is_packed(backend)) {
     backend->why = "the base of a split ring has 16 bits";
     return -EPROTO;
   }

@@ -33,15 +33,24 @@ static bool is_complete(const struct virtiofs_vhost_vring *ring) {
   return ring->started && ring->enabled && ring->num != 0 && ring->have_addr;
 }
 
-static bool lies_in(const struct virtiofs_vhost_vring *ring, const struct virtiofs_memory *map) {
+static bool lies_in(const struct virtiofs_vhost_vrings *vrings, const struct virtiofs_vhost_vring *ring,
+                    const struct virtiofs_memory *map) {
+  uint64_t features = vrings->features;
   return map != NULL && virtiofs_memory_uva(map, ring->desc, virtiofs_virtq_desc_bytes(ring->num)) != NULL &&
-         virtiofs_memory_uva(map, ring->avail, virtiofs_virtq_driver_bytes(ring->num, 0)) != NULL &&
-         virtiofs_memory_uva(map, ring->used, virtiofs_virtq_device_bytes(ring->num, 0)) != NULL;
+         virtiofs_memory_uva(map, ring->avail, virtiofs_virtq_driver_bytes(ring->num, features)) != NULL &&
+         virtiofs_memory_uva(map, ring->used, virtiofs_virtq_device_bytes(ring->num, features)) != NULL;
+}
+
+/* Front-ends need not say where a ring begins that begins anew. */
+static uint32_t first_base(const struct virtiofs_vhost_vrings *vrings) {
+  return (vrings->features & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0 ? VIRTIOFS_VIRTQ_PACKED_BASE : 0;
 }
 
 static int ring_start(struct virtiofs_vhost_vrings *vrings, uint32_t index) {
   struct virtiofs_vhost_vring *ring = &vrings->rings[index];
-  if (!lies_in(ring, vrings->map)) {
+  if (!ring->have_base)
+    ring->base = first_base(vrings);
+  if (!lies_in(vrings, ring, vrings->map)) {
     say_not_started(vrings, index, "not started: the ring is not in the guest's memory");
     return 0;
   }
@@ -65,6 +74,7 @@ static int ring_stop(struct virtiofs_vhost_vrings *vrings, uint32_t index) {
   if (rc != 0)
     return rc;
   ring->base = base;
+  ring->have_base = true;
   say(vrings, VIRTIOFS_LOG_DEBUG, index, "stopped");
   return 0;
 }
@@ -124,6 +134,10 @@ void virtiofs_vhost_vrings_fini(struct virtiofs_vhost_vrings *vrings) {
   vrings->count = 0;
 }
 
+void virtiofs_vhost_vrings_features(struct virtiofs_vhost_vrings *vrings, uint64_t acked) {
+  vrings->features = acked;
+}
+
 int virtiofs_vhost_vrings_num(struct virtiofs_vhost_vrings *vrings, uint32_t index, uint32_t num) {
   vrings->rings[index].num = num;
   return ring_update(vrings, index);
@@ -155,12 +169,15 @@ int virtiofs_vhost_vrings_base(struct virtiofs_vhost_vrings *vrings, uint32_t in
    * While a ring runs its base is where it began. The same one may come after the message that started the ring, and
    * what the ring has taken since must not be taken twice.
    */
-  if (ring->base == base)
+  if (ring->base == base && (ring->have_base || ring->running)) {
+    ring->have_base = true;
     return 0;
+  }
   int rc = ring_stop_if_running(vrings, index);
   if (rc != 0)
     return rc;
   ring->base = base;
+  ring->have_base = true;
   return ring_update(vrings, index);
 }
 
@@ -211,7 +228,7 @@ int virtiofs_vhost_vrings_stop(struct virtiofs_vhost_vrings *vrings, uint32_t in
   int rc = ring_stop_if_running(vrings, index);
   ring->started = false;
   fd_close(&ring->kick_fd);
-  *base = ring->base;
+  *base = ring->have_base ? ring->base : first_base(vrings);
   return rc;
 }
 
@@ -231,7 +248,7 @@ int virtiofs_vhost_vrings_reset(struct virtiofs_vhost_vrings *vrings) {
 static int stop_outside(struct virtiofs_vhost_vrings *vrings, const struct virtiofs_memory *map) {
   for (uint32_t i = 0; i < vrings->count; i++) {
     const struct virtiofs_vhost_vring *ring = &vrings->rings[i];
-    int rc = ring->running && !lies_in(ring, map) ? ring_stop(vrings, i) : 0;
+    int rc = ring->running && !lies_in(vrings, ring, map) ? ring_stop(vrings, i) : 0;
     if (rc != 0)
       return rc;
   }

@@ -19,6 +19,7 @@ struct virtiofs_vhost_vrings {
   void *ctx;
   const struct virtiofs_log *log;
   struct virtiofs_memory *map;           /* referenced; NULL: not told yet */
+  uint64_t features;                     /* that the driver has accepted: which layout the rings have */
   struct virtiofs_log_limit not_started; /* lines about rings that can't run */
   uint32_t count;
   struct virtiofs_vhost_vring *rings;
@@ -30,6 +31,9 @@ int virtiofs_vhost_vrings_init(struct virtiofs_vhost_vrings *vrings,
 
 /** Stops what runs, closes and frees all. */
 void virtiofs_vhost_vrings_fini(struct virtiofs_vhost_vrings *vrings);
+
+/** The driver has accepted features. Rings that run stay as they are. */
+void virtiofs_vhost_vrings_features(struct virtiofs_vhost_vrings *vrings, uint64_t acked);
 
 /** @num: not while the ring runs. */
 int virtiofs_vhost_vrings_num(struct virtiofs_vhost_vrings *vrings, uint32_t index, uint32_t num) VIRTIOFS_MUST_USE;

@@ -67,7 +67,7 @@ uint16_t virtiofs_driver_packed_add(struct virtiofs_driverq *q, const struct vir
                                     uint32_t readable, uint32_t count) {
   const uint64_t next = word(0, 0, VIRTIOFS_DESC_F_NEXT), write = word(0, 0, VIRTIOFS_DESC_F_WRITE);
   struct cursor c = {.ring = desc_at(q, 0), .at = q->next_avail.at, .num = q->num, .wrap = q->next_avail.wrap};
-  uint32_t i = 0, last = count - 1;
+  uint32_t i = 0, last = count - 1, middle = readable < last ? readable : last;
   uint16_t id = q->free_head;
   c.usual = word(0, id, virtiofs_packed_avail_flags(c.wrap));
   if (q->unpublished == 0) {
@@ -76,7 +76,7 @@ uint16_t virtiofs_driver_packed_add(struct virtiofs_driverq *q, const struct vir
     advance(&c);
     i = 1;
   }
-  for (; i < readable && i < last; i++)
+  for (; i < middle; i++)
     put(&c, &parts[i], next);
   for (; i < last; i++)
     put(&c, &parts[i], next | write);

@@ -187,6 +187,7 @@ static void with_packed_rings(void **state) {
   struct bench *b = *state;
   b->config.features = VIRTIOFS_VIRTQ_F_RING_PACKED | VIRTIOFS_VIRTQ_F_INDIRECT_DESC;
   everything_once(b);
+  assert_true((virtiofs_client_features(b->client) & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0);
 }
 
 static void with_bare_rings(void **state) {

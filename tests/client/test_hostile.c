@@ -64,8 +64,9 @@ static void reply(struct backend *b, uint32_t request, uint64_t value) {
     size -= 3;
   if (wrong == REFUSES)
     msg.payload[0] ^= 1;
+  /* A client that has given up already doesn't hear it. */
   if (wrong != SILENT)
-    assert_int_equal(send(b->fd, &msg, size, MSG_NOSIGNAL), (ssize_t)size);
+    (void)!send(b->fd, &msg, size, MSG_NOSIGNAL);
 }
 
 /* Reads what comes, closes what comes with it, and answers as it has to. */
@@ -85,8 +86,9 @@ static void *serve(void *arg) {
       memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
       close(fd);
     }
-    if (header.size > 0)
-      assert_int_equal(recv(b->fd, payload, header.size, MSG_WAITALL), (ssize_t)header.size);
+    if (header.size > sizeof payload ||
+        (header.size > 0 && recv(b->fd, payload, header.size, MSG_WAITALL) != (ssize_t)header.size))
+      break;
     if (header.request == b->at && b->wrong == HANGS_UP)
       break;
     if (header.request == VIRTIOFS_VHOST_USER_GET_FEATURES)

@@ -24,7 +24,7 @@ static void what_is_offered(void **state) {
   device_bench_connect(b, DEVICE_RING, 0);
   vhost_frontend_empty(&b->g.fe, VIRTIOFS_VHOST_USER_GET_FEATURES);
   assert_int_equal(vhost_frontend_reply_u64(&b->g.fe, VIRTIOFS_VHOST_USER_GET_FEATURES),
-                   DEVICE_F_VERSION_1 | DEVICE_F_INDIRECT | DEVICE_F_EVENT_IDX |
+                   DEVICE_F_VERSION_1 | DEVICE_F_INDIRECT | DEVICE_F_EVENT_IDX | DEVICE_F_PACKED |
                        VIRTIOFS_VHOST_USER_F_PROTOCOL_FEATURES);
   vhost_frontend_empty(&b->g.fe, VIRTIOFS_VHOST_USER_GET_PROTOCOL_FEATURES);
   uint64_t protocol = vhost_frontend_reply_u64(&b->g.fe, VIRTIOFS_VHOST_USER_GET_PROTOCOL_FEATURES);

@@ -24,7 +24,7 @@ static void add_bytes(unsigned char *bytes, size_t *len, const char *line) {
 
 static void add_line(struct golden *golden, const char *line) {
   if (line[0] == '#') {
-    (void)snprintf(golden->origin, sizeof golden->origin, "%s", line + 2);
+    (void)snprintf(golden->origin, sizeof golden->origin, "%.79s", line + 2);
   } else if (strncmp(line, "flags ", 6) == 0) {
     golden->proto.flags = strtoull(line + 6, NULL, 0);
   } else if (strncmp(line, "minor ", 6) == 0) {

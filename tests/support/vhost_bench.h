@@ -10,7 +10,7 @@
 #include "vhost/backend.h"
 
 #define VHOST_BENCH_RINGS 3U
-#define VHOST_BENCH_FEATURES UINT64_C(0x130000000) /* VERSION_1, EVENT_IDX, INDIRECT_DESC */
+#define VHOST_BENCH_FEATURES UINT64_C(0x530000000) /* VERSION_1, RING_PACKED, EVENT_IDX, INDIRECT_DESC */
 
 /** A device that notes what happens as words: "features=1" "memory=2" "start0" "stop0" "fds0" "config0" "reset0". */
 struct vhost_device {

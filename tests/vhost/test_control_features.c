@@ -58,7 +58,7 @@ static void features_that_were_not_offered_are_refused(void **state) {
   set_features(bench, UINT64_C(1) << 63, -EPROTO);
   vhost_device_told(&bench->device, "");
   vhost_bench_acks(bench);
-  set_features(bench, UINT64_C(1) << 34, 0);
+  set_features(bench, UINT64_C(1) << 35, 0);
   assert_int_not_equal(vhost_frontend_reply_u64(&bench->fe, VIRTIOFS_VHOST_USER_SET_FEATURES), 0);
 }
 

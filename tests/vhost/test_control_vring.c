@@ -65,12 +65,12 @@ static void qemu_starts_stops_and_starts_again(void **state) {
     vring_fd(bench, VIRTIOFS_VHOST_USER_SET_VRING_ERR, i, bench->event_fd);
   }
   start_like_qemu(bench, 0);
-  vhost_device_told(&bench->device, "features=5100273664 memory=1 start0 start1");
+  vhost_device_told(&bench->device, "features=22280142848 memory=1 start0 start1");
   bench->device.stop_base = 500;
   stop_like_qemu(bench, 500);
   vhost_device_told(&bench->device, "stop0 stop1");
   start_like_qemu(bench, 500);
-  vhost_device_told(&bench->device, "features=5100273664 memory=1 start0 start1");
+  vhost_device_told(&bench->device, "features=22280142848 memory=1 start0 start1");
   const struct virtiofs_vhost_vring *seen = &bench->device.started[1];
   assert_int_equal(seen->base, 500);
   assert_int_equal(seen->desc, 0x7001000);

@@ -73,6 +73,18 @@ static void parts_have_the_alignment_of_the_specification(void **state) {
   virtiofs_virtq_free(vq);
 }
 
+static void a_base_has_16_bits(void **state) {
+  (void)state;
+  begin(8, 0, 0);
+  fake_driver_offer(&drv, fake_driver_chain(&drv, pair, 1, false));
+  assert_int_equal(virtiofs_virtq_start(vq, 0x10000), -EPROTO);
+  assert_int_equal(take(), 0); /* it isn't started */
+  assert_false(virtiofs_virtq_pending(vq));
+  assert_int_equal(virtiofs_virtq_start(vq, 0xffff), 0);
+  assert_int_equal(virtiofs_virtq_base(vq), 0xffff);
+  end();
+}
+
 static void an_empty_ring_gives_nothing(void **state) {
   (void)state;
   begin(8, 0, 0);
@@ -254,6 +266,7 @@ int main(void) {
       cmocka_unit_test(sizes_are_powers_of_two),
       cmocka_unit_test(parts_have_the_sizes_of_the_specification),
       cmocka_unit_test(parts_have_the_alignment_of_the_specification),
+      cmocka_unit_test(a_base_has_16_bits),
       cmocka_unit_test(an_empty_ring_gives_nothing),
       cmocka_unit_test(a_buffer_goes_there_and_back),
       cmocka_unit_test(positions_wrap),

@@ -83,7 +83,7 @@ same_text() {
   same_file=$1
   shift
   "$@" >/tmp/same.$$ || return 1
-  if ! diff "$same_file" /tmp/same.$$ >/tmp/diff.$$ 2>&1; then
+  if ! diff -u "$same_file" /tmp/same.$$ >/tmp/diff.$$ 2>&1; then
     echo "expected what the host sees (-), got (+) for '$*':"
     grep '^[-+]' /tmp/diff.$$ | grep -v -e '^--- ' -e '^+++ ' | head -n 12
     rm -f /tmp/same.$$ /tmp/diff.$$
