@@ -93,8 +93,8 @@ int server_connect(struct server *s, const struct options *options);
 /* INIT too. 0 or -errno. */
 int server_mount(struct server *s);
 void server_disconnect(struct server *s);
-/* Has our process ended? Then @died_of may say why. */
-void server_look(struct server *s);
+/* Has our process ended? Then @died_of may say why. @dying: it may be about to, if the connection broke. */
+void server_look(struct server *s, bool dying);
 /* It doesn't answer any more: the connection goes, and our own process too. */
 void server_kill(struct server *s);
 /* Ends the process that we have started. */

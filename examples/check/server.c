@@ -17,6 +17,8 @@
 /* How often a server may be started until somebody listens. */
 #define STARTS_MAX 5
 #define LOOK_NS 5000000
+/* How long a server may take to die of what has broken its connection. */
+#define DYING_MS 300
 
 static int64_t now_ms(void) {
   struct timespec ts;
@@ -39,8 +41,10 @@ static bool reap(struct server *s) {
   return s->pid == 0;
 }
 
-void server_look(struct server *s) {
-  (void)reap(s);
+void server_look(struct server *s, bool dying) {
+  int64_t deadline = now_ms() + (dying && s->broken != NULL ? DYING_MS : 0);
+  while (!reap(s) && now_ms() < deadline)
+    pause_briefly();
 }
 
 static int start(struct server *s) {
