@@ -52,7 +52,7 @@ extern const struct group init_group, header_group, lookup_group, forget_group, 
 
 /* ---- the server ---- */
 
-enum { DATA_MAX = 1 << 20, AREA_BYTES = DATA_MAX + (1 << 16) };
+enum { DATA_MAX = 1 << 20, AREA_BYTES = DATA_MAX + (1 << 16), QUEUES_USED = 3 };
 
 struct server {
   const char *path;
@@ -65,7 +65,7 @@ struct server {
   uint64_t queue_num;          /* what it says; 0: nothing */
 
   struct virtiofs_client *client; /* NULL: not connected */
-  unsigned char *in, *out;        /* AREA_BYTES each, for messages */
+  unsigned char *in, *out;        /* AREA_BYTES for a request, and as many for each queue's replies */
   bool mounted;
   struct virtiofs_fuse_init_out init; /* what was agreed on */
   uint64_t unique;

@@ -181,14 +181,14 @@ int server_connect(struct server *s, const struct options *options) {
                                           .queue_size = options->queue_size != 0 ? options->queue_size : 256,
                                           .features = options->features,
                                           .poll = options->poll,
-                                          .memory = 2 * (AREA_BYTES + 4096),
+                                          .memory = (1 + QUEUES_USED) * (AREA_BYTES + 4096),
                                           .timeout_ms = s->timeout_ms};
   s->queues = config.request_queues;
   int rc = virtiofs_client_new(&s->client, &config);
   if (rc != 0)
     return rc;
   s->in = virtiofs_client_alloc(s->client, AREA_BYTES);
-  s->out = virtiofs_client_alloc(s->client, AREA_BYTES);
+  s->out = virtiofs_client_alloc(s->client, QUEUES_USED * AREA_BYTES);
   s->mounted = false;
   s->broken = NULL;
   s->work = 0;
