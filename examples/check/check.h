@@ -52,7 +52,7 @@ extern const struct group init_group, header_group, lookup_group, forget_group, 
 
 /* ---- the server ---- */
 
-enum { DATA_MAX = 1 << 20, AREA_BYTES = DATA_MAX + (1 << 16) };
+enum { DATA_MAX = 1 << 20, AREA_BYTES = DATA_MAX + (1 << 16), QUEUES_USED = 3 };
 
 struct server {
   const char *path;
@@ -65,7 +65,7 @@ struct server {
   uint64_t queue_num;          /* what it says; 0: nothing */
 
   struct virtiofs_client *client; /* NULL: not connected */
-  unsigned char *in, *out;        /* AREA_BYTES each, for messages */
+  unsigned char *in, *out;        /* AREA_BYTES for a request, and as many for each queue's replies */
   bool mounted;
   struct virtiofs_fuse_init_out init; /* what was agreed on */
   uint64_t unique;
@@ -93,8 +93,8 @@ int server_connect(struct server *s, const struct options *options);
 /* INIT too. 0 or -errno. */
 int server_mount(struct server *s);
 void server_disconnect(struct server *s);
-/* Has our process ended? Then @died_of may say why. */
-void server_look(struct server *s);
+/* Has our process ended? Then @died_of may say why. @dying: it may be about to, if the connection broke. */
+void server_look(struct server *s, bool dying);
 /* It doesn't answer any more: the connection goes, and our own process too. */
 void server_kill(struct server *s);
 /* Ends the process that we have started. */

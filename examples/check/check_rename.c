@@ -179,7 +179,8 @@ static const struct check rename_checks[] = {
      0},
     {"exchange", "FUSE RENAME2: EXCHANGE swaps two names of any kind", exchange, MOUNTED, RENAME2, 0},
     {"exchange-missing", "FUSE RENAME2: EXCHANGE needs both", exchange_missing, MOUNTED, RENAME2, 0},
-    {"both-flags", "renameat2: NOREPLACE and EXCHANGE together are answered EINVAL", both_flags, MOUNTED, RENAME2, 0},
+    {"both-flags", "renameat2(2): NOREPLACE and EXCHANGE together are answered EINVAL", both_flags, MOUNTED, RENAME2,
+     0},
     {"unknown-flags", "FUSE RENAME2: unknown flags are answered EINVAL", unknown_flags, MOUNTED, RENAME2, 0},
 };
 const struct group rename_group = CHECKS("rename", rename_checks);

@@ -135,7 +135,7 @@ void ring_init(struct test *t) {
   ring_kick(w, 1);
   int rc = ring_take(w, 1, &used, w->timeout_ms);
   if (rc != 1)
-    fail(t, "INIT was not answered: %s", rc == 0 ? "nothing came" : strerror(-rc));
+    wire_fail(t, rc, "INIT was not answered");
   memcpy(&reply, slot_of(w, 0) + REPLY_AT, sizeof(reply));
   check_head(t, 0, 2, &used, &reply);
   expect(t, reply.error == 0, "INIT was answered %s", strerror(-reply.error));
@@ -150,7 +150,7 @@ void ring_works(struct test *t, uint32_t index) {
   ring_kick(w, index);
   int rc = ring_take(w, index, &used, w->timeout_ms);
   if (rc != 1)
-    fail(t, "GETATTR on ring %u was not answered: %s", index, rc == 0 ? "nothing came" : strerror(-rc));
+    wire_fail(t, rc, "GETATTR was not answered");
   ring_check_getattr(t, 0, unique, &used);
 }
 

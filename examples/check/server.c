@@ -17,6 +17,8 @@
 /* How often a server may be started until somebody listens. */
 #define STARTS_MAX 5
 #define LOOK_NS 5000000
+/* How long a server may take to die of what has broken its connection. */
+#define DYING_MS 300
 
 static int64_t now_ms(void) {
   struct timespec ts;
@@ -39,8 +41,10 @@ static bool reap(struct server *s) {
   return s->pid == 0;
 }
 
-void server_look(struct server *s) {
-  (void)reap(s);
+void server_look(struct server *s, bool dying) {
+  int64_t deadline = now_ms() + (dying && s->broken != NULL ? DYING_MS : 0);
+  while (!reap(s) && now_ms() < deadline)
+    pause_briefly();
 }
 
 static int start(struct server *s) {
@@ -177,14 +181,14 @@ int server_connect(struct server *s, const struct options *options) {
                                           .queue_size = options->queue_size != 0 ? options->queue_size : 256,
                                           .features = options->features,
                                           .poll = options->poll,
-                                          .memory = 2 * (AREA_BYTES + 4096),
+                                          .memory = (1 + QUEUES_USED) * (AREA_BYTES + 4096),
                                           .timeout_ms = s->timeout_ms};
   s->queues = config.request_queues;
   int rc = virtiofs_client_new(&s->client, &config);
   if (rc != 0)
     return rc;
   s->in = virtiofs_client_alloc(s->client, AREA_BYTES);
-  s->out = virtiofs_client_alloc(s->client, AREA_BYTES);
+  s->out = virtiofs_client_alloc(s->client, QUEUES_USED * AREA_BYTES);
   s->mounted = false;
   s->broken = NULL;
   s->work = 0;

@@ -231,7 +231,7 @@ void test_clean(struct test *t, struct server *s) {
 /* A server that we have started must not die. */
 static void look_at_server(struct test *t) {
   struct server *s = t->server;
-  server_look(s);
+  server_look(s, t->verdict == FAILED);
   if (s->died_of == 0)
     return;
   size_t at = t->verdict == FAILED ? strlen(t->why) : 0;
@@ -246,6 +246,9 @@ static void run(struct test *t) {
     return;
   prepare(t);
   t->check->run(t);
+  /* What a message has broken shows in the next one. */
+  if ((t->check->begins & ~(unsigned)HOSTILE) == MOUNTED)
+    still_alive(t);
 }
 
 void test_run(struct test *t, struct server *s, const struct check *check) {
@@ -258,6 +261,7 @@ void test_run(struct test *t, struct server *s, const struct check *check) {
   t->dir = 0;
   t->used = 0;
   s->broken = NULL;
+  s->died_of = 0;
   run(t);
   if (t->verdict == FAILED)
     keep(t);

@@ -142,11 +142,19 @@ int wire_tell_fd(struct wire *w, uint32_t request, uint32_t index, int fd) {
 
 /* ---- steps ---- */
 
+void wire_fail(struct test *t, int rc, const char *what) {
+  if (rc == -ECONNRESET || rc == -EPIPE) {
+    t->server->broken = "the device has hung up";
+    fail(t, "%s", t->server->broken);
+  }
+  fail(t, "%s: %s", what, rc == 0 ? "nothing came" : strerror(-rc));
+}
+
 static void step(struct test *t, int rc, uint32_t request) {
   if (rc > 0)
     fail(t, "%s was refused", virtiofs_vhost_user_request_name(request));
   if (rc < 0)
-    fail(t, "%s: %s", virtiofs_vhost_user_request_name(request), strerror(-rc));
+    wire_fail(t, rc, virtiofs_vhost_user_request_name(request));
 }
 
 static int make_event(struct test *t) {
@@ -307,5 +315,5 @@ void wire_alive(struct test *t) {
   uint64_t features;
   int rc = wire_ask(wire_of(t), VIRTIOFS_VHOST_USER_GET_FEATURES, &features);
   if (rc != 0)
-    fail(t, "GET_FEATURES afterwards: %s", strerror(-rc));
+    wire_fail(t, rc, "GET_FEATURES afterwards");
 }

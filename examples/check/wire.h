@@ -64,6 +64,9 @@ int wire_tell_u64(struct wire *w, uint32_t request, uint64_t value);
 int wire_tell_state(struct wire *w, uint32_t request, uint32_t index, uint32_t num);
 int wire_tell_fd(struct wire *w, uint32_t request, uint32_t index, int fd);
 
+/* Ends the check: nothing came (0), or an error. */
+_Noreturn void wire_fail(struct test *t, int rc, const char *what);
+
 /* ---- steps; the check ends if one fails ---- */
 
 /* Connects; @t->wire is it. */
