@@ -150,7 +150,7 @@ static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_
   }
   struct statx stx;
   if (virtiofs_passthrough_stat(inode->fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
-    virtiofs_passthrough_attr(&stx, &out->entry.attr);
+    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
   out->open.handle = (uint64_t)file;
   return 0;
 }
