@@ -125,7 +125,8 @@ static void allocating(void **state) {
       {0, INT64_MAX - 4096, 4096},
   };
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    struct virtiofs_fallocate_in in = {.handle = handle,
+    struct virtiofs_fallocate_in in = {.node = s->opened,
+                                       .handle = handle,
                                        .mode = (uint32_t)calls[i].mode,
                                        .offset = (uint64_t)calls[i].offset,
                                        .length = (uint64_t)calls[i].length};
@@ -166,8 +167,13 @@ static void seeking(void **state) {
 }
 
 static int copy(struct share *s, uint64_t from, uint64_t offset, uint64_t to, uint64_t offset_out, uint64_t len) {
-  struct virtiofs_copy_file_range_in in = {
-      .handle = from, .handle_out = to, .offset = offset, .offset_out = offset_out, .len = len};
+  struct virtiofs_copy_file_range_in in = {.node = s->opened,
+                                           .node_out = s->opened,
+                                           .handle = from,
+                                           .handle_out = to,
+                                           .offset = offset,
+                                           .offset_out = offset_out,
+                                           .len = len};
   struct virtiofs_copy_file_range_out out = {.size = 0};
   int rc = s->ops->copy_file_range(&s->req, &in, &out);
   return rc != 0 ? rc : (int)out.size;
@@ -187,7 +193,8 @@ static void copying(void **state) {
   assert_int_equal(copy(s, from, 10, to, 0, 4), 0);
   assert_int_equal(copy(s, to, 0, to, 2, 4), -EINVAL); /* overlaps */
   assert_int_equal(copy(s, to, 0, from, 0, 4), -EBADF);
-  struct virtiofs_copy_file_range_in in = {.handle = from, .handle_out = to, .len = 1, .flags = UINT64_C(1) << 32};
+  struct virtiofs_copy_file_range_in in = {
+      .node = s->opened, .node_out = s->opened, .handle = from, .handle_out = to, .len = 1, .flags = UINT64_C(1) << 32};
   struct virtiofs_copy_file_range_out out;
   assert_int_equal(s->ops->copy_file_range(&s->req, &in, &out), -EINVAL);
   share_release(s, from);

@@ -138,7 +138,9 @@ static void creating_opens_nothing_but_files(void **state) {
 static int try_tmpfile(struct share *s, uint32_t flags, uint32_t mode, struct virtiofs_create_out *out) {
   struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = flags, .mode = S_IFREG | mode};
   *out = (struct virtiofs_create_out){.open = {.handle = 0}};
-  return s->ops->tmpfile(&s->req, &in, out);
+  int rc = s->ops->tmpfile(&s->req, &in, out);
+  s->opened = out->entry.node;
+  return rc;
 }
 
 static void making_what_has_no_name(void **state) {

@@ -10,12 +10,12 @@
 
 enum { PERMISSIONS = 07777 };
 
-static int reply(const struct virtiofs_passthrough *fs, const struct inode *inode, struct virtiofs_attr_out *out) {
+static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, struct virtiofs_attr_out *out) {
   struct statx stx;
   int rc = virtiofs_passthrough_stat(inode->fd, &stx);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(&stx, &out->attr);
+  virtiofs_passthrough_attr(inode, &stx, &out->attr);
   out->attr_valid_ns = fs->attr_valid_ns;
   return 0;
 }
@@ -32,12 +32,13 @@ static const uint64_t statx_attributes = STATX_ATTR_COMPRESSED | STATX_ATTR_IMMU
 int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_statx_in *in,
                                struct virtiofs_statx_out *out) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (int)(in->flags & AT_STATX_SYNC_TYPE);
   struct statx stx;
   /* The basic ones whatever was asked for: the guest remembers them. */
-  if (statx(virtiofs_passthrough_node(in->node)->fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) != 0)
+  if (statx(inode->fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) != 0)
     return virtiofs_passthrough_error(errno);
-  virtiofs_passthrough_attr(&stx, &out->statx.attr);
+  virtiofs_passthrough_attr(inode, &stx, &out->statx.attr);
   out->statx.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
   if ((stx.stx_mask & STATX_BTIME) != 0)
     out->statx.btime = (struct virtiofs_time){.sec = stx.stx_btime.tv_sec, .nsec = stx.stx_btime.tv_nsec};
@@ -132,7 +133,7 @@ static int check(const struct inode *inode, const struct virtiofs_setattr_in *in
 int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs_setattr_in *in,
                                  struct virtiofs_attr_out *out) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   int rc = check(inode, in);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
     rc = set_owner(inode->fd, in);

@@ -111,6 +111,16 @@ static void cursor_advance(struct cursor *at, size_t done) {
   at->skip = done;
 }
 
+static uint64_t known_size(uint64_t node) {
+  return atomic_load_explicit(&virtiofs_passthrough_node(node)->size, memory_order_relaxed);
+}
+
+/* Writing may have moved the file's end to @end at least. Two at once may leave the smaller one: it is a guess. */
+static void size_may_be(uint64_t node, uint64_t end) {
+  if (end > known_size(node))
+    atomic_store_explicit(&virtiofs_passthrough_node(node)->size, end, memory_order_relaxed);
+}
+
 /* pwritev2 flags of one WRITE; the descriptor itself has no O_APPEND. */
 static int write_flags(const struct virtiofs_write_in *in) {
   int flags = 0;
@@ -124,8 +134,9 @@ static int write_flags(const struct virtiofs_write_in *in) {
 }
 
 /*
- * A guest takes a short READ for the end of the file, so only that ends the loop; after an error the bytes before it are
- * not told either, or the guest would cut the file off there.
+ * A guest takes a short READ for the end of the file, so only that ends the loop; after an error the bytes before it
+ * are not told either, or the guest would cut the file off there. A READ that stops where the guest has been told that
+ * the file ends is not tried again.
  */
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
@@ -143,6 +154,8 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
     if (n == 0)
       break;
     cursor_advance(&at, (size_t)n);
+    if (in->offset + (size - at.left) == known_size(in->node))
+      break;
   }
   out->size = (uint32_t)(size - at.left);
   return 0;
@@ -171,6 +184,7 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
     cursor_advance(&at, (size_t)n);
   }
   out->size = (uint32_t)(size - at.left);
+  size_may_be(in->node, (flags & RWF_APPEND) != 0 ? UINT64_MAX : in->offset + out->size);
   return 0;
 }
 
@@ -197,6 +211,7 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
   (void)req;
   int rc;
+  size_may_be(in->node, UINT64_MAX);
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
   while (rc != 0 && errno == EINTR);
@@ -233,5 +248,6 @@ int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct 
   if (n < 0)
     return virtiofs_passthrough_error(errno);
   out->size = (uint64_t)n;
+  size_may_be(in->node_out, in->offset_out + out->size);
   return 0;
 }

@@ -142,6 +142,7 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
 /* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
 static const struct virtiofs_ops ops = {
     .size = sizeof(struct virtiofs_ops),
+    .semantics = VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP,
     .blocking =
         VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATX | VIRTIOFS_BLOCKING_STATFS |
                                   VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),

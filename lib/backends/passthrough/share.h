@@ -71,11 +71,11 @@ int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, i
 /** virtiofs_passthrough_stat - statx of a descriptor's file. Return: 0 or -errno. */
 int virtiofs_passthrough_stat(int fd, struct statx *stx);
 
-/** virtiofs_passthrough_attr - statx's form to the reply's. */
-void virtiofs_passthrough_attr(const struct statx *stx, struct virtiofs_attr *attr);
+/** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
+void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
-void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, const struct inode *inode,
+void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
                                      const struct statx *stx, struct virtiofs_entry_out *out);
 
 /** virtiofs_passthrough_node - the inode that a reply of ours named so. */
