@@ -98,6 +98,38 @@ static void name_4096(struct test *t) {
   REFUSED(t, send_raw(t), ENAMETOOLONG, EINVAL);
 }
 
+static void name_slash(struct test *t) {
+  make_in(t, make_dir(t, "dir"), "file");
+  bad(t, fs_lookup(t, t->dir, "dir/file"));
+  bad(t, fs_lookup(t, t->dir, "dir/"));
+  bad(t, fs_lookup(t, t->dir, "/dir"));
+}
+
+static void name_outside(struct test *t) {
+  bad(t, fs_lookup(t, t->dir, "../../../../../../../../../../etc/passwd"));
+  bad(t, fs_lookup(t, VIRTIOFS_FUSE_ROOT, "../etc"));
+  bad(t, fs_lookup(t, VIRTIOFS_FUSE_ROOT, "/etc"));
+}
+
+static void name_empty(struct test *t) {
+  raw_begin(t, VIRTIOFS_FUSE_LOOKUP, t->dir);
+  raw_string(t, "");
+  REFUSED(t, send_raw(t), ENOENT, EINVAL);
+}
+
+static void name_with_nul(struct test *t) {
+  uint64_t node = make_file(t, "a", "");
+  raw_begin(t, VIRTIOFS_FUSE_LOOKUP, t->dir);
+  raw_bytes(t, "a\0b", 4);
+  int rc = send_raw(t);
+  if (rc == 0) { /* what is behind the NUL is not the name's */
+    track_node(t, reply_u64(t, 0));
+    is(t, "the nodeid", reply_u64(t, 0), node);
+  } else {
+    bad(t, rc);
+  }
+}
+
 static void name_bytes(struct test *t) {
   static const char name[] = "\xff\xfe \t\x01*?\\";
   uint64_t node = make_file(t, name, "odd");
@@ -163,6 +195,10 @@ static const struct check lookup_checks[] = {
     {"name-255", "POSIX NAME_MAX: a name of 255 bytes is a name", name_255, MOUNTED, 0, 0},
     {"name-256", "POSIX NAME_MAX: a name of 256 bytes is answered ENAMETOOLONG", name_256, MOUNTED, 0, 0},
     {"name-4096", "FUSE limits: a name longer than 4095 bytes is refused", name_4096, MOUNTED | HOSTILE, 0, 0},
+    {"name-slash", "Traps 2: a name with '/' is refused, not walked", name_slash, MOUNTED, 0, 0},
+    {"name-outside", "Traps 2: no name leads out of the share", name_outside, MOUNTED, 0, 0},
+    {"name-empty", "Traps 2: an empty name is refused", name_empty, MOUNTED | HOSTILE, 0, 0},
+    {"name-with-nul", "FUSE LOOKUP: a name ends at its NUL", name_with_nul, MOUNTED | HOSTILE, 0, 0},
     {"name-bytes", "POSIX: a name is any bytes but NUL and '/', not text of one encoding", name_bytes, MOUNTED, 0, 0},
     {"name-case", "POSIX: names that differ in case are different", name_case, MOUNTED, 0, 0},
     {"dot", "FUSE INIT: '.' is the directory itself with EXPORT_SUPPORT, and refused without", dot, MOUNTED, 0, 0},

@@ -236,6 +236,19 @@ static void no_nul(struct test *t) {
   }
 }
 
+/* Three up is beside the share, or in its root if that is all the server sees. Whatever is made there goes again; an
+ * error does not mean that nothing was made. */
+static void make_outside(struct test *t) {
+  char up[128], name[100];
+  (void)snprintf(name, sizeof(name), "%s.outside", t->server->name);
+  (void)snprintf(up, sizeof(up), "../../../%s", name);
+  int rc = fs_mkdir(t, t->dir, up, 0700);
+  bool in_root = fs_lookup(t, VIRTIOFS_FUSE_ROOT, name) == 0;
+  bool removed = fs_rmdir(t, t->dir, up) == 0 || fs_rmdir(t, VIRTIOFS_FUSE_ROOT, name) == 0;
+  expect(t, rc != 0 && !in_root && !removed, "MKDIR of '%s' made a directory%s%s", up,
+         in_root ? " in the root of the share" : "", rc != 0 ? ", and was answered by an error" : "");
+}
+
 static void huge_read(struct test *t) {
   struct file file = new_file(t, "file", "abc");
   static const uint32_t sizes[] = {UINT32_MAX, UINT32_MAX - 15, INT32_MAX, 1U << 30};
@@ -369,6 +382,7 @@ static const struct check hostile_request_checks[] = {
     ROW("ones", "FUSE: a request of each kind, all bits set", ones),
     ROW("rooms", "FUSE: a request of each kind with room for 0 to 31 bytes", rooms),
     ROW("no-nul", "FUSE: a name without its NUL is refused", no_nul),
+    ROW("outside", "Traps 2: nothing is made by a name that leads out of the share", make_outside),
     ROW("read-huge", "Traps 37: READ of 4 GiB does not allocate 4 GiB", huge_read),
     ROW("readdir-huge", "Traps 37: READDIR of 4 GiB", huge_readdir),
     ROW("xattr-huge", "Traps 37: attributes of 4 GiB", huge_xattr),
