@@ -281,7 +281,7 @@ static const struct check setattr_checks[] = {
     {"atime", "FUSE SETATTR: FATTR_ATIME sets the atime to the nanosecond, and nothing else", atime, MOUNTED, 0, 0},
     {"mtime", "FUSE SETATTR: FATTR_MTIME sets the mtime to the nanosecond, and nothing else", mtime, MOUNTED, 0, 0},
     {"both-times", "FUSE SETATTR: both times at once", both_times, MOUNTED, 0, 0},
-    {"before-1970", "Traps 53: times are signed", before_1970, MOUNTED, 0, 0},
+    {"before-1970", "FUSE times: times are signed", before_1970, MOUNTED, 0, 0},
     {"atime-now", "FUSE SETATTR: FATTR_ATIME_NOW takes the server's clock", atime_now, MOUNTED, 0, 0},
     {"mtime-now", "FUSE SETATTR: FATTR_MTIME_NOW takes the server's clock", mtime_now, MOUNTED, 0, 0},
     {"both-now", "FUSE SETATTR: both by the server's clock", both_now, MOUNTED, 0, 0},

@@ -100,8 +100,8 @@ static const struct check lock_checks[] = {
     {"conflict", "FUSE SETLK never waits: EAGAIN", conflict, MOUNTED, 0, POSIX},
     {"shared", "fcntl(2): read locks go together", shared, MOUNTED, 0, POSIX},
     {"unlocked", "FUSE SETLK with F_UNLCK gives a range free", unlocked, MOUNTED, 0, POSIX},
-    {"owners", "Traps 45: locks belong to lock_owner, not to the server's process or the handle", same_file_two_owners,
-     MOUNTED, 0, POSIX},
+    {"owners", "FUSE SETLK: locks belong to lock_owner, not to the server's process or the handle",
+     same_file_two_owners, MOUNTED, 0, POSIX},
     {"flush", "FUSE FLUSH drops the locks of its lock_owner", dropped_by_flush, MOUNTED, 0, POSIX},
     {"flock", "FUSE SETLK with LK_FLOCK locks the whole file", flock_conflict, MOUNTED, 0, FLOCK},
     {"flock-released", "FUSE RELEASE with FLOCK_UNLOCK drops the open file's lock", flock_released, MOUNTED, 0, FLOCK},
@@ -239,7 +239,7 @@ static const struct check misc_checks[] = {
     {"ioctl", "FUSE IOCTL: an unknown command is answered ENOTTY or the like", ioctl_unknown, MOUNTED,
      VIRTIOFS_FUSE_IOCTL, 0},
     {"poll", "FUSE POLL: a regular file is ready", poll_file, MOUNTED, VIRTIOFS_FUSE_POLL, 0},
-    {"crossed", "Traps 7: a handle with another file's nodeid is refused, or counts alone", node_of_other_handle,
+    {"crossed", "FUSE ids: a handle with another file's nodeid is refused, or counts alone", node_of_other_handle,
      MOUNTED, 0, 0},
 };
 const struct group misc_group = CHECKS("misc", misc_checks);
