@@ -18,7 +18,12 @@ struct settings {
   const char *shared_dir;
   uint64_t valid_ns;
   bool device_nodes;
+  bool xattr, posix_acl;
+  const char *xattrmap;
 };
+
+/* Options that have no letter. */
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL };
 
 /* How long the guest may believe what it knows of names and attributes. */
 static int parse_cache(struct settings *settings, const char *mode) {
@@ -47,6 +52,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'n':
     settings->device_nodes = true;
     return 0;
+  case 'x':
+    settings->xattr = true;
+    return 0;
+  case NO_XATTR:
+    settings->xattr = settings->posix_acl = false;
+    settings->xattrmap = NULL;
+    return 0;
+  case XATTRMAP:
+    settings->xattrmap = arg;
+    return 0;
+  case POSIX_ACL:
+    settings->posix_acl = true;
+    return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -61,6 +79,9 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .attr_valid_ns = settings->valid_ns,
       .log = *log,
       .device_nodes = settings->device_nodes,
+      .xattr = settings->xattr,
+      .xattrmap = settings->xattrmap,
+      .posix_acl = settings->posix_acl,
   };
   struct virtiofs_passthrough *passthrough;
   if (settings->shared_dir == NULL) {
@@ -68,6 +89,8 @@ static int start(void **fs, const struct virtiofs_log *log) {
     return -EINVAL;
   }
   int rc = virtiofs_passthrough_new(&passthrough, &config);
+  if (rc == -EINVAL && settings->xattrmap != NULL)
+    return rc; /* the log has it: the rules are broken */
   if (rc != 0) {
     (void)fprintf(stderr, PROGRAM ": cannot serve %s: %s\n", settings->shared_dir, strerror(-rc));
     return rc;
@@ -87,6 +110,10 @@ int main(int argc, char **argv) {
        "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
       {"device-nodes", 'n', NULL, 0,
        "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
+      {"xattr", 'x', NULL, 0, "Extended attributes", 0},
+      {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
+      {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
+      {"posix-acl", POSIX_ACL, NULL, 0, "POSIX ACLs, if the directory's file system has them", 0},
       {0},
   };
   static const struct argp argp = {.options = options, .parser = parse};

@@ -27,6 +27,11 @@ struct virtiofs_passthrough_config {
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
   bool device_nodes; /**< let the guest make device nodes; whoever can reach them on the host can open them there */
+  bool xattr;        /**< extended attributes: user.*, security.capability, and for reading the rest of security.*;
+                          the others only by @xattrmap */
+  const char *xattrmap; /**< names of extended attributes on the host, in virtiofsd's rule language (the man page has
+                             it); sets @xattr; only used during the call; NULL: as in the guest */
+  bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
 };
 
 /**
@@ -34,7 +39,7 @@ struct virtiofs_passthrough_config {
  * @out:    the backend; NULL after an error
  * @config: copied
  *
- * Return: 0; -EINVAL for a NULL or broken @config; -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
+ * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in its xattrmap (the log says where); -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
  * -ENOMEM; what open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not
  * fork between this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold
  * what it leaves after a reserve of 256.

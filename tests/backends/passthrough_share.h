@@ -32,6 +32,7 @@ struct share {
   const struct virtiofs_ops *ops;
   struct virtiofs_req req;
   uint64_t root;
+  uint64_t opened; /* the node that was opened last: what is read and written */
   int fds_before;
   struct virtiofs_readdir_out list;
 };
@@ -161,6 +162,8 @@ static inline int share_try_open(struct share *s, uint64_t node, uint32_t flags,
   struct virtiofs_open_out out = {.handle = 0};
   int rc = s->ops->open(&s->req, &in, &out);
   *handle = out.handle;
+  if (rc == 0)
+    s->opened = node;
   return rc;
 }
 
@@ -178,7 +181,8 @@ static inline void share_release(struct share *s, uint64_t handle) {
 static inline int share_write(struct share *s, uint64_t handle, uint64_t offset, const char *text, uint32_t flags,
                               uint32_t write_flags) {
   struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
-  struct virtiofs_write_in in = {.handle = handle,
+  struct virtiofs_write_in in = {.node = s->opened,
+                                 .handle = handle,
                                  .offset = offset,
                                  .size = (uint32_t)iov.iov_len,
                                  .flags = flags,
@@ -191,8 +195,11 @@ static inline int share_write(struct share *s, uint64_t handle, uint64_t offset,
 
 static inline int share_read(struct share *s, uint64_t handle, uint64_t offset, char *buf, uint32_t size) {
   struct iovec iov = {.iov_base = buf, .iov_len = size};
-  struct virtiofs_read_in in = {
-      .handle = handle, .offset = offset, .size = size, .data = {.iov = &iov, .count = 1, .size = size}};
+  struct virtiofs_read_in in = {.node = s->opened,
+                                .handle = handle,
+                                .offset = offset,
+                                .size = size,
+                                .data = {.iov = &iov, .count = 1, .size = size}};
   struct virtiofs_read_out out = {.size = 0};
   int rc = s->ops->read(&s->req, &in, &out);
   return rc != 0 ? rc : (int)out.size;
@@ -203,7 +210,10 @@ static inline int share_try_create(struct share *s, const char *name, uint32_t f
   struct virtiofs_create_in in = {
       .parent = s->root, .name = share_name(name), .flags = flags | O_CREAT, .mode = S_IFREG | mode};
   *out = (struct virtiofs_create_out){.open = {.handle = 0}};
-  return s->ops->create(&s->req, &in, out);
+  int rc = s->ops->create(&s->req, &in, out);
+  if (rc == 0)
+    s->opened = out->entry.node;
+  return rc;
 }
 
 static inline int share_try_mknod(struct share *s, const char *name, uint32_t mode, uint32_t major, uint32_t minor,

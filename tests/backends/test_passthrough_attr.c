@@ -232,11 +232,52 @@ static void file_system_sizes(void **state) {
   assert_true(out.bavail <= out.bfree && out.bfree <= out.blocks && out.bfree > 0 && out.ffree <= out.files);
 }
 
+static void getting_more(void **state) {
+  struct share *s = *state;
+  share_put_file(s, "file", "text", 0640);
+  struct virtiofs_statx_in in = {
+      .node = share_lookup(s, "file"), .flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, .mask = STATX_BTIME};
+  struct virtiofs_statx_out out = {.attr_valid_ns = 0};
+  assert_int_equal(s->ops->statx(&s->req, &in, &out), 0);
+  struct stat st = share_stat(s, "file");
+  struct statx stx;
+  assert_int_equal(statx(s->fd, "file", 0, STATX_BASIC_STATS | STATX_BTIME, &stx), 0);
+  share_assert_attr(&out.statx.attr, &st);
+  assert_int_equal(out.statx.mask, stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME));
+  assert_int_equal(out.statx.btime.sec, (stx.stx_mask & STATX_BTIME) != 0 ? stx.stx_btime.tv_sec : 0);
+  assert_int_equal(out.statx.btime.nsec, (stx.stx_mask & STATX_BTIME) != 0 ? stx.stx_btime.tv_nsec : 0);
+  assert_int_equal(out.statx.dev_major, stx.stx_dev_major);
+  assert_int_equal(out.statx.dev_minor, stx.stx_dev_minor);
+  assert_int_equal(out.statx.attributes_mask & ~stx.stx_attributes_mask, 0);
+  assert_int_equal(out.attr_valid_ns, 7);
+
+  struct virtiofs_statx_in root = {.node = s->root};
+  assert_int_equal(s->ops->statx(&s->req, &root, &out), 0);
+  assert_int_equal(out.statx.attributes & STATX_ATTR_MOUNT_ROOT, 0); /* of the host's mounts, which the guest has not */
+}
+
+static void syncing_all(void **state) {
+  struct share *s = *state;
+  assert_int_equal(symlinkat("target", s->fd, "link"), 0);
+  struct virtiofs_syncfs_in in = {.node = s->root};
+  assert_int_equal(s->ops->syncfs(&s->req, &in), 0);
+  in.node = share_lookup(s, "link");
+  assert_int_equal(s->ops->syncfs(&s->req, &in), -EINVAL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(getting),           share_test(setting_mode),           share_test(setting_owner),
-      share_test(setting_size),      share_test(setting_size_by_handle), share_test(killing_suid),
-      share_test(setting_times),     share_test(setting_all_at_once),    share_test(reading_links),
+      share_test(getting),
+      share_test(getting_more),
+      share_test(syncing_all),
+      share_test(setting_mode),
+      share_test(setting_owner),
+      share_test(setting_size),
+      share_test(setting_size_by_handle),
+      share_test(killing_suid),
+      share_test(setting_times),
+      share_test(setting_all_at_once),
+      share_test(reading_links),
       share_test(file_system_sizes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

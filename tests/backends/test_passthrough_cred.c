@@ -47,6 +47,23 @@ static void make_one_of_each(struct share *s, int expected) {
 
 static const char *const each[] = {"dir", "fifo", "node", "link", "file"};
 
+static void nameless_files_belong_to_guest_user(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  be_guest_user(s, USER, GROUP);
+  struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = O_RDWR, .mode = S_IFREG | 0600};
+  struct virtiofs_create_out out = {.open = {.handle = 0}};
+  int rc = s->ops->tmpfile(&s->req, &in, &out);
+  if (rc == -EOPNOTSUPP)
+    skip();
+  assert_int_equal(rc, 0);
+  assert_int_equal(out.entry.attr.uid, USER);
+  assert_int_equal(out.entry.attr.gid, GROUP);
+  share_release(s, out.open.handle);
+  share_forget(s, out.entry.node, 1);
+}
+
 static void files_belong_to_guest_user(void **state) {
   struct share *s = *state;
   static char before[1024], after[1024];
@@ -92,6 +109,40 @@ static void what_guest_allowed_is_not_refused(void **state) {
   make_one_of_each(s, 0);
   for (size_t i = 0; i < sizeof each / sizeof *each; i++)
     assert_owner(s, each[i], USER, GROUP);
+}
+
+/* Makes @name with set-group-id as a member of @group, and gives its mode. */
+static mode_t made_as_member(struct share *s, uint64_t parent, const char *dir, const char *name, uint32_t group) {
+  const struct virtiofs_extension ext = {.kind = VIRTIOFS_EXTENSION_GROUPS, .count = 1, .groups = {group}};
+  struct virtiofs_create_in in = {.parent = parent,
+                                  .name = share_name(name),
+                                  .flags = O_RDWR | O_CREAT,
+                                  .mode = S_IFREG | 02755,
+                                  .extensions = {.bytes = &ext, .size = sizeof ext}};
+  struct virtiofs_create_out out = {.open = {.handle = 0}};
+  assert_int_equal(s->ops->create(&s->req, &in, &out), 0);
+  share_release(s, out.open.handle);
+  share_forget(s, out.entry.node, 1);
+  char path[64];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  assert_owner(s, path, USER, strcmp(dir, "team") == 0 ? TEAM : GROUP);
+  return share_stat(s, path).st_mode & 07777;
+}
+
+/* The guest says that its user is in the directory's group: that counts there, and nothing else that it says. */
+static void group_of_directory(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  assert_int_equal(mkdirat(s->fd, "team", 0777) | mkdirat(s->fd, "plain", 0777), 0);
+  assert_int_equal(fchownat(s->fd, "team", 0, TEAM, 0) | fchownat(s->fd, "plain", 0, TEAM, 0), 0);
+  assert_int_equal(fchmodat(s->fd, "team", 02777, 0), 0);
+  assert_true((s->ops->semantics & VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP) != 0);
+  be_guest_user(s, USER, GROUP);
+  uint64_t team = share_lookup(s, "team"), plain = share_lookup(s, "plain");
+  assert_int_equal(made_as_member(s, team, "team", "member", TEAM), 02755);
+  assert_int_equal(made_as_member(s, team, "team", "stranger", 0), 0755);
+  assert_int_equal(made_as_member(s, plain, "plain", "member", TEAM), 02755);
 }
 
 static void nobody_makes_nothing(void **state) {
@@ -252,9 +303,11 @@ static void user_with_capabilities_serves(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      share_test(nameless_files_belong_to_guest_user),
       share_test(files_belong_to_guest_user),
       share_test(one_id_alone_differs),
       share_test(what_guest_allowed_is_not_refused),
+      share_test(group_of_directory),
       share_test(nobody_makes_nothing),
       share_test(errors_leave_no_trace),
       share_test(existing_file_is_opened_as_guest_user),

@@ -125,7 +125,8 @@ static void allocating(void **state) {
       {0, INT64_MAX - 4096, 4096},
   };
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    struct virtiofs_fallocate_in in = {.handle = handle,
+    struct virtiofs_fallocate_in in = {.node = s->opened,
+                                       .handle = handle,
                                        .mode = (uint32_t)calls[i].mode,
                                        .offset = (uint64_t)calls[i].offset,
                                        .length = (uint64_t)calls[i].length};
@@ -165,12 +166,47 @@ static void seeking(void **state) {
   share_release(s, handle);
 }
 
+static int copy(struct share *s, uint64_t from, uint64_t offset, uint64_t to, uint64_t offset_out, uint64_t len) {
+  struct virtiofs_copy_file_range_in in = {.node = s->opened,
+                                           .node_out = s->opened,
+                                           .handle = from,
+                                           .handle_out = to,
+                                           .offset = offset,
+                                           .offset_out = offset_out,
+                                           .len = len};
+  struct virtiofs_copy_file_range_out out = {.size = 0};
+  int rc = s->ops->copy_file_range(&s->req, &in, &out);
+  return rc != 0 ? rc : (int)out.size;
+}
+
+static void copying(void **state) {
+  struct share *s = *state;
+  char buf[32] = "";
+  share_put_file(s, "from", "0123456789", 0600);
+  share_put_file(s, "to", "abcdefghij", 0600);
+  uint64_t from = share_open(s, share_lookup(s, "from"), O_RDONLY);
+  uint64_t to = share_open(s, share_lookup(s, "to"), O_RDWR);
+  assert_int_equal(copy(s, from, 2, to, 8, 5), 5);
+  assert_int_equal(share_read(s, to, 0, buf, sizeof buf), 13);
+  assert_string_equal(buf, "abcdefgh23456");
+  assert_int_equal(copy(s, from, 7, to, 0, INT64_MAX - 7), 3); /* as much as there is */
+  assert_int_equal(copy(s, from, 10, to, 0, 4), 0);
+  assert_int_equal(copy(s, to, 0, to, 2, 4), -EINVAL); /* overlaps */
+  assert_int_equal(copy(s, to, 0, from, 0, 4), -EBADF);
+  struct virtiofs_copy_file_range_in in = {
+      .node = s->opened, .node_out = s->opened, .handle = from, .handle_out = to, .len = 1, .flags = UINT64_C(1) << 32};
+  struct virtiofs_copy_file_range_out out;
+  assert_int_equal(s->ops->copy_file_range(&s->req, &in, &out), -EINVAL);
+  share_release(s, from);
+  share_release(s, to);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(opening),   share_test(only_files_are_opened),
       share_test(appending), share_test(writing_kills_suid),
       share_test(syncing),   share_test(allocating),
-      share_test(seeking),
+      share_test(seeking),   share_test(copying),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,12 +135,47 @@ static void creating_opens_nothing_but_files(void **state) {
   assert_int_equal(share_open_fds(), before);
 }
 
+static int try_tmpfile(struct share *s, uint32_t flags, uint32_t mode, struct virtiofs_create_out *out) {
+  struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = flags, .mode = S_IFREG | mode};
+  *out = (struct virtiofs_create_out){.open = {.handle = 0}};
+  int rc = s->ops->tmpfile(&s->req, &in, out);
+  s->opened = out->entry.node;
+  return rc;
+}
+
+static void making_what_has_no_name(void **state) {
+  struct share *s = *state;
+  struct virtiofs_create_out out;
+  int before = share_open_fds();
+  int oracle = open(s->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (oracle < 0)
+    skip();
+  close(oracle);
+  assert_int_equal(try_tmpfile(s, O_TMPFILE | O_RDWR, 04640, &out), 0); /* as Linux sends it */
+  assert_int_equal(out.entry.attr.mode, S_IFREG | 04640);
+  assert_int_equal(out.entry.attr.nlink, 0);
+  assert_int_equal(share_write(s, out.open.handle, 0, "text", 0, 0), 4);
+  struct virtiofs_link_in in = {.new_parent = s->root, .node = out.entry.node, .name = share_name("name")};
+  struct virtiofs_entry_out entry = {.node = 0};
+  assert_int_equal(s->ops->link(&s->req, &in, &entry), 0);
+  assert_int_equal(entry.node, out.entry.node);
+  assert_int_equal(entry.attr.nlink, 1);
+  assert_int_equal(share_stat(s, "name").st_size, 4);
+  share_release(s, out.open.handle);
+  share_forget(s, out.entry.node, 2);
+
+  assert_int_equal(try_tmpfile(s, O_RDONLY, 0600, &out), -EINVAL); /* as the host says */
+  assert_int_equal(try_tmpfile(s, O_PATH, 0600, &out), -EINVAL);
+  assert_int_equal(share_open_fds(), before);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(making_directories),
       share_test(making_symlinks),
       share_test(making_nodes),
       share_test(devices_are_made_when_asked_for),
+      share_test(making_what_has_no_name),
       share_test(creating),
       share_test(creating_what_is_there),
       share_test(creating_opens_nothing_but_files),

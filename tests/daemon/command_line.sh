@@ -78,6 +78,7 @@ options() {
   refuses 'one of --socket-path, --fd and --mountpoint' "$hello"
   refuses 'one of --socket-path, --fd and --mountpoint' "$hello" --socket-path "$dir/s" --fd 3
   refuses 'unrecognized option' "$hello" --nonsense
+  refuses 'character 5: a rule' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --xattrmap ':ok:'
   refuses 'requires an argument' "$hello" --socket-path
   refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra
   refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues 0

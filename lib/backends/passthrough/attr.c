@@ -10,12 +10,12 @@
 
 enum { PERMISSIONS = 07777 };
 
-static int reply(const struct virtiofs_passthrough *fs, const struct inode *inode, struct virtiofs_attr_out *out) {
+static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, struct virtiofs_attr_out *out) {
   struct statx stx;
   int rc = virtiofs_passthrough_stat(inode->fd, &stx);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(&stx, &out->attr);
+  virtiofs_passthrough_attr(inode, &stx, &out->attr);
   out->attr_valid_ns = fs->attr_valid_ns;
   return 0;
 }
@@ -25,7 +25,32 @@ int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs
   return reply(virtiofs_req_fs(req), virtiofs_passthrough_node(in->node), out);
 }
 
-static int set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
+/* Attributes that are the file's, on any machine that it is seen from. */
+static const uint64_t statx_attributes = STATX_ATTR_COMPRESSED | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND |
+                                         STATX_ATTR_NODUMP | STATX_ATTR_ENCRYPTED | STATX_ATTR_VERITY;
+
+int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_statx_in *in,
+                               struct virtiofs_statx_out *out) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
+  const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (int)(in->flags & AT_STATX_SYNC_TYPE);
+  struct statx stx;
+  /* The basic ones whatever was asked for: the guest remembers them. */
+  if (statx(inode->fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) != 0)
+    return virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_attr(inode, &stx, &out->statx.attr);
+  out->statx.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
+  if ((stx.stx_mask & STATX_BTIME) != 0)
+    out->statx.btime = (struct virtiofs_time){.sec = stx.stx_btime.tv_sec, .nsec = stx.stx_btime.tv_nsec};
+  out->statx.attributes = stx.stx_attributes & statx_attributes;
+  out->statx.attributes_mask = stx.stx_attributes_mask & statx_attributes;
+  out->statx.dev_major = stx.stx_dev_major;
+  out->statx.dev_minor = stx.stx_dev_minor;
+  out->attr_valid_ns = fs->attr_valid_ns;
+  return 0;
+}
+
+int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
   return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
@@ -38,7 +63,7 @@ int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int
   mode_t mode = stx.stx_mode;
   /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
   mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
-  return S_ISREG(mode) && (mode & kill) != 0 ? set_mode(fs, fd, mode & ~kill) : 0;
+  return S_ISREG(mode) && (mode & kill) != 0 ? virtiofs_passthrough_set_mode(fs, fd, mode & ~kill) : 0;
 }
 
 static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
@@ -108,14 +133,14 @@ static int check(const struct inode *inode, const struct virtiofs_setattr_in *in
 int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs_setattr_in *in,
                                  struct virtiofs_attr_out *out) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   int rc = check(inode, in);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
     rc = set_owner(inode->fd, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
     rc = set_size(fs, inode, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
-    rc = set_mode(fs, inode->fd, in->mode);
+    rc = virtiofs_passthrough_set_mode(fs, inode->fd, in->mode);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
     rc = set_times(inode->fd, in);
   return rc == 0 ? reply(fs, inode, out) : rc;
@@ -149,4 +174,18 @@ int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_
                                       .frsize = (uint32_t)st.f_frsize,
                                       .namelen = (uint32_t)st.f_namemax};
   return 0;
+}
+
+/* The host wants a descriptor of the file system that is open for more than a path. */
+int virtiofs_passthrough_syncfs(struct virtiofs_req *req, const struct virtiofs_syncfs_in *in) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  if (inode->type != S_IFDIR && inode->type != S_IFREG)
+    return -EINVAL;
+  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_RDONLY);
+  if (fd < 0)
+    return fd;
+  int rc = syncfs(fd) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  close(fd);
+  return rc;
 }

@@ -81,7 +81,10 @@ static bool may_switch(const struct cred *cred) {
 }
 
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep) {
-  struct virtiofs_caller caller = virtiofs_req_caller(req);
+  return virtiofs_passthrough_cred_become(cred, virtiofs_req_caller(req), keep);
+}
+
+int virtiofs_passthrough_cred_become(struct cred *cred, struct virtiofs_caller caller, uint64_t keep) {
   if (caller.uid == UINT32_MAX || caller.gid == UINT32_MAX)
     return -EIO; /* to the system calls -1 means "as before": the guest would act as the server */
   *cred = (struct cred){.uid = set_fsuid((uid_t)-1), .gid = set_fsgid((gid_t)-1)};

@@ -42,6 +42,9 @@ struct cred {
  */
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep);
 
+/** virtiofs_passthrough_cred_become - the same for an identity that is not quite the caller's. */
+int virtiofs_passthrough_cred_become(struct cred *cred, struct virtiofs_caller caller, uint64_t keep);
+
 /** virtiofs_passthrough_cred_end - be the server again. If that fails the process ends, as it must not serve on so. */
 void virtiofs_passthrough_cred_end(const struct cred *cred);
 

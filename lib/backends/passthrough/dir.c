@@ -22,7 +22,13 @@ struct dir {
   alignas(struct dirent64) char records[BUFFER_SIZE];
 };
 
-static struct dir *dir_of(uint64_t handle) { return (struct dir *)(uintptr_t)handle; }
+static struct dir *dir_of(uint64_t handle) {
+  return (struct dir *)(uintptr_t)handle;
+}
+
+int virtiofs_passthrough_dir_fd(uint64_t handle) {
+  return dir_of(handle)->fd;
+}
 
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
                                  struct virtiofs_open_out *out) {
@@ -95,7 +101,9 @@ static int fill(struct dir *dir) {
   return 1;
 }
 
-static bool is_dots(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+static bool is_dots(const char *name) {
+  return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
 /* Return: 1 if the name went in, 0 if there was no room. */
 static int add(struct virtiofs_passthrough *fs, const struct inode *inode, const struct virtiofs_dirent *entry,

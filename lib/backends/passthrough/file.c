@@ -111,6 +111,16 @@ static void cursor_advance(struct cursor *at, size_t done) {
   at->skip = done;
 }
 
+static uint64_t known_size(uint64_t node) {
+  return atomic_load_explicit(&virtiofs_passthrough_node(node)->size, memory_order_relaxed);
+}
+
+/* Writing may have moved the file's end to @end at least. Two at once may leave the smaller one: it is a guess. */
+static void size_may_be(uint64_t node, uint64_t end) {
+  if (end > known_size(node))
+    atomic_store_explicit(&virtiofs_passthrough_node(node)->size, end, memory_order_relaxed);
+}
+
 /* pwritev2 flags of one WRITE; the descriptor itself has no O_APPEND. */
 static int write_flags(const struct virtiofs_write_in *in) {
   int flags = 0;
@@ -123,7 +133,11 @@ static int write_flags(const struct virtiofs_write_in *in) {
   return flags;
 }
 
-/* A guest takes a short READ for the end of the file, so only that and an error end the loop. */
+/*
+ * A guest takes a short READ for the end of the file, so only that ends the loop; after an error the bytes before it
+ * are not told either, or the guest would cut the file off there. A READ that stops where the guest has been told that
+ * the file ends is not tried again.
+ */
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
   (void)req;
@@ -135,11 +149,13 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
     ssize_t n = preadv((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)));
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && at.left == size)
+    if (n < 0)
       return virtiofs_passthrough_error(errno);
-    if (n <= 0)
+    if (n == 0)
       break;
     cursor_advance(&at, (size_t)n);
+    if (in->offset + (size - at.left) == known_size(in->node))
+      break;
   }
   out->size = (uint32_t)(size - at.left);
   return 0;
@@ -168,6 +184,7 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
     cursor_advance(&at, (size_t)n);
   }
   out->size = (uint32_t)(size - at.left);
+  size_may_be(in->node, (flags & RWF_APPEND) != 0 ? UINT64_MAX : in->offset + out->size);
   return 0;
 }
 
@@ -194,6 +211,7 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
   (void)req;
   int rc;
+  size_may_be(in->node, UINT64_MAX);
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
   while (rc != 0 && errno == EINTR);
@@ -210,5 +228,26 @@ int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_l
   if (offset < 0)
     return virtiofs_passthrough_error(errno);
   out->offset = (uint64_t)offset;
+  return 0;
+}
+
+enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
+
+/* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
+int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
+                                         struct virtiofs_copy_file_range_out *out) {
+  (void)req;
+  if (in->flags > UINT_MAX)
+    return -EINVAL;
+  off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
+  size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
+  ssize_t n;
+  do
+    n = copy_file_range((int)in->handle, &from, (int)in->handle_out, &to, len, (unsigned)in->flags);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    return virtiofs_passthrough_error(errno);
+  out->size = (uint64_t)n;
+  size_may_be(in->node_out, in->offset_out + out->size);
   return 0;
 }

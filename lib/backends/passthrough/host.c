@@ -62,8 +62,9 @@ static struct virtiofs_time time_of(const struct statx_timestamp *ts) {
   return (struct virtiofs_time){.sec = ts->tv_sec, .nsec = ts->tv_nsec};
 }
 
-void virtiofs_passthrough_attr(const struct statx *stx, struct virtiofs_attr *attr) {
+void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr) {
   uint32_t blksize = stx->stx_blksize;
+  atomic_store_explicit(&inode->size, stx->stx_size, memory_order_relaxed);
   *attr = (struct virtiofs_attr){
       .ino = stx->stx_ino,
       .size = stx->stx_size,
@@ -81,12 +82,12 @@ void virtiofs_passthrough_attr(const struct statx *stx, struct virtiofs_attr *at
   };
 }
 
-void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, const struct inode *inode,
+void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
                                      const struct statx *stx, struct virtiofs_entry_out *out) {
   out->node = (uintptr_t)inode;
   out->entry_valid_ns = fs->entry_valid_ns;
   out->attr_valid_ns = fs->attr_valid_ns;
-  virtiofs_passthrough_attr(stx, &out->attr);
+  virtiofs_passthrough_attr(inode, stx, &out->attr);
 }
 
 struct inode *virtiofs_passthrough_node(uint64_t node) { return (struct inode *)(uintptr_t)node; }

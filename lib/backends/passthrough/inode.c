@@ -135,8 +135,13 @@ int virtiofs_passthrough_inode_enter(struct virtiofs_passthrough *fs, int fd, co
     virtiofs_passthrough_fd_close(fs, fd);
     return -ENOMEM;
   }
-  *made =
-      (struct inode){.ino = key.ino, .dev = key.dev, .mnt_id = key.mnt_id, .type = key.type, .replies = 1, .fd = fd};
+  *made = (struct inode){.ino = key.ino,
+                         .dev = key.dev,
+                         .mnt_id = key.mnt_id,
+                         .type = key.type,
+                         .replies = 1,
+                         .fd = fd,
+                         .size = UINT64_MAX};
 
   pthread_mutex_lock(&shard->lock);
   *out = find_locked(shard, &key, hash);

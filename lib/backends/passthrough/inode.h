@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +14,7 @@ struct virtiofs_passthrough;
 
 /**
  * A file of the host. As long as it is here, @fd holds it, so the host can't give its number to another file.
- * All but @next and @replies is constant.
+ * All but @next, @replies and @size is constant.
  */
 struct inode {
   struct inode *next;        /**< in its bucket */
@@ -21,6 +22,9 @@ struct inode {
   uint64_t replies;          /**< replies that gave it and were not forgotten; of the shard's lock */
   uint32_t type;             /**< VIRTIOFS_S_IF... */
   int fd;                    /**< O_PATH */
+  /** As a reply last told it, or writing has made it since: where a READ may stop short with no second look. A guess, so
+   * it orders nothing. UINT64_MAX: not known. */
+  atomic_uint_least64_t size;
 };
 
 /** Part of the table with a lock of its own, which is never held over a system call on a file. */

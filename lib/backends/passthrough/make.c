@@ -16,21 +16,55 @@ struct thing {
   uint64_t parent;
   const char *name;
   mode_t mode; /* with its type */
+  uint32_t umask;
+  const struct virtiofs_extensions *extensions;
   dev_t rdev;
   const char *target; /* of a symbolic link */
 };
 
-static int make_on_host(int dirfd, const struct thing *thing) {
+static bool is_among_groups(const struct virtiofs_extensions *extensions, gid_t gid) {
+  struct virtiofs_extensions all = *extensions;
+  struct virtiofs_extension ext;
+  while (virtiofs_extensions_next(&all, &ext)) {
+    const uint32_t known = sizeof ext.groups / sizeof ext.groups[0];
+    for (uint32_t i = 0; ext.kind == VIRTIOFS_EXTENSION_GROUPS && i < ext.count && i < known; i++) {
+      if (ext.groups[i] == gid)
+        return true;
+    }
+  }
+  return false;
+}
+
+/*
+ * Becomes the caller in order to make something in @parent. A caller whom the guest says to be in the group of
+ * a set-group-id directory is so by having that group as his own: what is made gets it in any case, and keeps
+ * set-group-id. No other group that a guest names counts.
+ */
+static int begin(struct cred *cred, struct virtiofs_req *req, const struct inode *parent,
+                 const struct virtiofs_extensions *extensions, uint64_t keep) {
+  struct virtiofs_caller caller = virtiofs_req_caller(req);
+  if (extensions->size > 0) {
+    struct statx stx;
+    int rc = virtiofs_passthrough_stat(parent->fd, &stx);
+    if (rc != 0)
+      return rc;
+    if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
+      caller.gid = stx.stx_gid;
+  }
+  return virtiofs_passthrough_cred_become(cred, caller, keep);
+}
+
+static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
   int rc;
   switch (thing->mode & S_IFMT) {
   case S_IFDIR:
-    rc = mkdirat(dirfd, thing->name, thing->mode & PERMISSIONS);
+    rc = mkdirat(dirfd, thing->name, mode & PERMISSIONS);
     break;
   case S_IFLNK:
     rc = symlinkat(thing->target, dirfd, thing->name);
     break;
   default:
-    rc = mknodat(dirfd, thing->name, thing->mode, thing->rdev);
+    rc = mknodat(dirfd, thing->name, mode, thing->rdev);
   }
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
@@ -42,10 +76,11 @@ static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t ke
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, thing->mode, thing->umask);
   struct cred cred;
-  rc = virtiofs_passthrough_cred_begin(&cred, req, keep);
+  rc = begin(&cred, req, parent, thing->extensions, keep);
   if (rc == 0) {
-    rc = make_on_host(parent->fd, thing);
+    rc = make_on_host(parent->fd, thing, mode);
     virtiofs_passthrough_cred_end(&cred);
   }
   if (rc != 0) {
@@ -57,13 +92,21 @@ static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t ke
 
 int virtiofs_passthrough_symlink(struct virtiofs_req *req, const struct virtiofs_symlink_in *in,
                                  struct virtiofs_entry_out *out) {
-  struct thing thing = {.parent = in->parent, .name = in->name.str, .mode = S_IFLNK, .target = in->target.str};
+  struct thing thing = {.parent = in->parent,
+                        .name = in->name.str,
+                        .mode = S_IFLNK,
+                        .extensions = &in->extensions,
+                        .target = in->target.str};
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE), out);
 }
 
 int virtiofs_passthrough_mkdir(struct virtiofs_req *req, const struct virtiofs_mkdir_in *in,
                                struct virtiofs_entry_out *out) {
-  struct thing thing = {.parent = in->parent, .name = in->name.str, .mode = S_IFDIR | (in->mode & PERMISSIONS)};
+  struct thing thing = {.parent = in->parent,
+                        .name = in->name.str,
+                        .mode = S_IFDIR | (in->mode & PERMISSIONS),
+                        .umask = in->umask,
+                        .extensions = &in->extensions};
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE), out);
 }
 
@@ -83,6 +126,8 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   struct thing thing = {.parent = in->parent,
                         .name = in->name.str,
                         .mode = type | (in->mode & PERMISSIONS),
+                        .umask = in->umask,
+                        .extensions = &in->extensions,
                         .rdev = device ? makedev(in->rdev_major, in->rdev_minor) : 0};
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
@@ -146,7 +191,7 @@ static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_
   }
   struct statx stx;
   if (virtiofs_passthrough_stat(inode->fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
-    virtiofs_passthrough_attr(&stx, &out->entry.attr);
+    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
   out->open.handle = (uint64_t)file;
   return 0;
 }
@@ -161,12 +206,12 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
     rc = virtiofs_passthrough_fd_take(fs, 2);
   if (rc != 0)
     return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
   struct cred cred;
-  int file = virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
   if (file == 0) {
     /* Always O_EXCL: without it the host would open whatever is there, a FIFO or a device too. */
-    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
-                  in->mode & PERMISSIONS);
+    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
     if (file < 0)
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
@@ -176,5 +221,30 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
   virtiofs_passthrough_fd_give(fs, 2);
   if (file == -EEXIST && (in->flags & O_EXCL) == 0)
     return open_existing(req, in, out);
+  return file;
+}
+
+int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
+                                 struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int flags;
+  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_fd_take(fs, 2);
+  if (rc != 0)
+    return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
+  struct cred cred;
+  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  if (file == 0) {
+    file = openat(parent->fd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
+    if (file < 0)
+      file = virtiofs_passthrough_error(errno);
+    virtiofs_passthrough_cred_end(&cred);
+  }
+  if (file >= 0)
+    return give_created(fs, file, out);
+  virtiofs_passthrough_fd_give(fs, 2);
   return file;
 }

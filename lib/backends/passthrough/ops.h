@@ -24,6 +24,8 @@ int virtiofs_passthrough_mkdir(struct virtiofs_req *req, const struct virtiofs_m
                                struct virtiofs_entry_out *out);
 int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
                                 struct virtiofs_create_out *out);
+int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
+                                 struct virtiofs_create_out *out);
 
 /* attr.c */
 int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs_getattr_in *in,
@@ -34,6 +36,9 @@ int virtiofs_passthrough_readlink(struct virtiofs_req *req, const struct virtiof
                                   struct virtiofs_readlink_out *out);
 int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_statfs_in *in,
                                 struct virtiofs_statfs_out *out);
+int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_statx_in *in,
+                               struct virtiofs_statx_out *out);
+int virtiofs_passthrough_syncfs(struct virtiofs_req *req, const struct virtiofs_syncfs_in *in);
 
 /* file.c */
 int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_open_in *in,
@@ -48,6 +53,8 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in);
 int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_in *in,
                                struct virtiofs_lseek_out *out);
+int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
+                                         struct virtiofs_copy_file_range_out *out);
 
 /* dir.c */
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
@@ -58,5 +65,17 @@ int virtiofs_passthrough_readdirplus(struct virtiofs_req *req, const struct virt
                                      struct virtiofs_readdir_out *out);
 void virtiofs_passthrough_releasedir(struct virtiofs_req *req, const struct virtiofs_release_in *in);
 int virtiofs_passthrough_fsyncdir(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
+
+/* ioctl.c */
+int virtiofs_passthrough_ioctl(struct virtiofs_req *req, const struct virtiofs_ioctl_in *in,
+                               struct virtiofs_ioctl_out *out);
+
+/* xattr.c */
+int virtiofs_passthrough_setxattr(struct virtiofs_req *req, const struct virtiofs_setxattr_in *in);
+int virtiofs_passthrough_getxattr(struct virtiofs_req *req, const struct virtiofs_getxattr_in *in,
+                                  struct virtiofs_xattr_out *out);
+int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtiofs_listxattr_in *in,
+                                   struct virtiofs_xattr_out *out);
+int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virtiofs_removexattr_in *in);
 
 #endif

@@ -71,6 +71,23 @@ static int open_root(struct virtiofs_passthrough *fs, const char *path) {
   return virtiofs_passthrough_inode_enter(fs, fd, &stx, &fs->root);
 }
 
+static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl;
+  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(fs->root->fd);
+  if (wanted->posix_acl && !fs->posix_acl)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
+                       wanted->shared_dir);
+  if (wanted->xattrmap == NULL)
+    return 0;
+  const char *why;
+  size_t at;
+  int rc = virtiofs_passthrough_xattrmap_parse(&fs->xattrmap, wanted->xattrmap, &why, &at);
+  if (rc == -EINVAL)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of xattrs, character %zu: %s", at + 1,
+                       why);
+  return rc;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -93,6 +110,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   rc = open_proc(fs);
   if (rc == 0)
     rc = open_root(fs, wanted.shared_dir);
+  if (rc == 0)
+    rc = set_xattrs(fs, &wanted);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -105,6 +124,7 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
   virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_xattrmap_free(fs->xattrmap);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);
   free(fs);
@@ -114,14 +134,18 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   (void)in;
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   out->root = (uintptr_t)fs->root;
+  if (fs->posix_acl)
+    out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
   return 0;
 }
 
 /* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
 static const struct virtiofs_ops ops = {
     .size = sizeof(struct virtiofs_ops),
-    .blocking = VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATFS |
-                                          VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),
+    .semantics = VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP,
+    .blocking =
+        VIRTIOFS_BLOCKING_ALL & ~(VIRTIOFS_BLOCKING_GETATTR | VIRTIOFS_BLOCKING_STATX | VIRTIOFS_BLOCKING_STATFS |
+                                  VIRTIOFS_BLOCKING_OPENDIR | VIRTIOFS_BLOCKING_RELEASEDIR),
     .init = init,
     .lookup = virtiofs_passthrough_lookup,
     .forget = virtiofs_passthrough_forget,
@@ -150,6 +174,17 @@ static const struct virtiofs_ops ops = {
     .create = virtiofs_passthrough_create,
     .fallocate = virtiofs_passthrough_fallocate,
     .lseek = virtiofs_passthrough_lseek,
+    .setxattr = virtiofs_passthrough_setxattr,
+    .getxattr = virtiofs_passthrough_getxattr,
+    .listxattr = virtiofs_passthrough_listxattr,
+    .removexattr = virtiofs_passthrough_removexattr,
+    .ioctl = virtiofs_passthrough_ioctl,
+    .copy_file_range = virtiofs_passthrough_copy_file_range,
+    .syncfs = virtiofs_passthrough_syncfs,
+    .tmpfile = virtiofs_passthrough_tmpfile,
+    .statx = virtiofs_passthrough_statx,
 };
 
-const struct virtiofs_ops *virtiofs_passthrough_ops(void) { return &ops; }
+const struct virtiofs_ops *virtiofs_passthrough_ops(void) {
+  return &ops;
+}

@@ -9,12 +9,16 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/inode.h"
+#include "backends/passthrough/xattrmap.h"
 
 struct virtiofs_passthrough {
   struct inode_table table;
   struct inode *root; /**< in the table, never forgotten */
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
   bool device_nodes;
+  bool xattr;
+  bool posix_acl;            /**< promised to guests */
+  struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -67,11 +71,11 @@ int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, i
 /** virtiofs_passthrough_stat - statx of a descriptor's file. Return: 0 or -errno. */
 int virtiofs_passthrough_stat(int fd, struct statx *stx);
 
-/** virtiofs_passthrough_attr - statx's form to the reply's. */
-void virtiofs_passthrough_attr(const struct statx *stx, struct virtiofs_attr *attr);
+/** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
+void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
-void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, const struct inode *inode,
+void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
                                      const struct statx *stx, struct virtiofs_entry_out *out);
 
 /** virtiofs_passthrough_node - the inode that a reply of ours named so. */
@@ -112,6 +116,24 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
  * Return: 0, -EINVAL for flags that make no file that can be read or written (O_PATH, O_TMPFILE).
  */
 int virtiofs_passthrough_open_flags(uint32_t guest, int *flags);
+
+/** virtiofs_passthrough_dir_fd - the descriptor of an open directory; it stays the directory's. */
+int virtiofs_passthrough_dir_fd(uint64_t handle);
+
+/** virtiofs_passthrough_set_mode - @mode: permissions; a type is ignored. Return: 0 or -errno. */
+int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode);
+
+/** virtiofs_passthrough_has_acls - does the file system of an O_PATH descriptor have POSIX ACLs? */
+bool virtiofs_passthrough_has_acls(int fd);
+
+/**
+ * virtiofs_passthrough_masked - the mode of what is made in @parent
+ *
+ * Where masking is left to the server (DONT_MASK), without the bits of @umask unless @parent has a default ACL, which
+ * takes its place.
+ */
+mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct inode *parent, uint32_t mode,
+                                   uint32_t umask);
 
 /** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
 int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);

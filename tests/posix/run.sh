@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The conformance test on a directory of this host, and on the same directory as virtiofs-passthrough serves it: mounted
+# here by /dev/fuse, and as a vhost-user device by virtiofs-mount. Whatever the host's own result is, the others'
+# must be the same, line by line.
+#
+#   tests/posix/run.sh POSIX PASSTHROUGH MOUNT
+#
+# Status: 0 passed, 1 failed, 77 can't be run here.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/../support/common.sh"
+# shellcheck source=tests/guest/inside/checks.sh
+. "$here/../guest/inside/checks.sh"
+# shellcheck source=tests/support/host_mount.sh
+. "$here/../support/host_mount.sh"
+
+posix=$1
+passthrough=$2
+mount_program=$3
+SECONDS_MAX=30
+AT_LEAST=400
+dir=$(mktemp -d)
+mnt=$dir/mnt
+share=$dir/share
+server=
+mounter=
+failed=0
+
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
+  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
+  mountpoint -q "$mnt" && umount -l "$mnt"
+  rm -rf "$dir"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+# judge WHERE STATUS: of the result in $dir/got.
+judge() {
+  local assertions
+  assertions=$(grep -cE '^(not )?ok ' "$dir/got") || true
+  if diff "$dir/host" "$dir/got" >"$dir/diff" && (($2 == host_status && assertions >= AT_LEAST)); then
+    say "ok $1: $(tail -n 1 "$dir/got")"
+    return 0
+  fi
+  failed=1
+  say "not ok $1: status $2, $assertions assertions; the host's result (<) and this one (>):"
+  head -n 40 "$dir/diff"
+}
+
+# on WHERE: runs it on the mount.
+on() {
+  local status=0
+  "$posix" "$mnt" >"$dir/got" || status=$?
+  judge "$1" "$status"
+  want 'what it left' '' "$(ls "$share")" || failed=1
+}
+
+by_dev_fuse() { # OPTION...
+  "$passthrough" --shared-dir "$share" --device-nodes --mountpoint "$mnt" "$@" </dev/null >"$dir/log" 2>&1 &
+  server=$!
+  await_mount "$server" "$dir/log" "$SECONDS_MAX"
+  on "--mountpoint $*"
+  umount "$mnt"
+  wait "$server" || die "$(cat "$dir/log")"
+  server=
+}
+
+listens() { [[ -S $dir/sock ]]; }
+
+by_vhost_user() { # OPTION...
+  "$passthrough" --shared-dir "$share" --device-nodes --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
+  server=$!
+  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
+  mounter=$!
+  await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"
+  on "virtiofs-mount $*"
+  umount "$mnt"
+  wait "$mounter" || die "$(cat "$dir/mount.log")"
+  mounter=
+  stop_process "$server" "$SECONDS_MAX" || die "the server doesn't end"
+  server=
+}
+
+mkdir "$mnt" "$share"
+chmod 755 "$dir" "$share"
+need_fuse
+host_status=0
+"$posix" "$share" >"$dir/host" || host_status=$?
+((host_status != 77)) || skip 'the conformance test needs root'
+cp "$dir/host" "$dir/got"
+judge host "$host_status"
+if ((host_status != 0)); then
+  # A host may differ from what we expect, and then the mounts have to differ alike.
+  grep -v '^ok ' "$dir/host" || true
+fi
+by_dev_fuse
+by_dev_fuse --cache never
+by_dev_fuse --cache always
+by_dev_fuse --posix-acl
+by_vhost_user
+by_vhost_user --posix-acl --queues 3 --thread-pool-size 4
+((failed == 0))
