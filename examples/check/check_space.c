@@ -250,10 +250,10 @@ static const struct check sync_checks[] = {
     {"flush", "FUSE FLUSH comes for each close(2), and the file stays open", flush, MOUNTED, VIRTIOFS_FUSE_FLUSH, 0},
     {"flush-released", "FUSE ids: a handle that was released is refused", flush_released, MOUNTED, VIRTIOFS_FUSE_FLUSH,
      0},
-    {"statfs", "FUSE STATFS: 80 bytes that make sense", statfs_root, MOUNTED, VIRTIOFS_FUSE_STATFS, 0},
+    {"statfs", "FUSE STATFS: 80 bytes that make sense", statfs_root, MOUNTED | ANYWHERE, VIRTIOFS_FUSE_STATFS, 0},
     {"statfs-of-file", "FUSE STATFS of any node", statfs_file, MOUNTED, VIRTIOFS_FUSE_STATFS, 0},
     {"statfs-forgotten", "FUSE FORGET: a nodeid that was forgotten is refused", statfs_stale, MOUNTED,
      VIRTIOFS_FUSE_STATFS, 0},
-    {"syncfs", "FUSE SYNCFS of the root answers a bare header", sync_all, MOUNTED, VIRTIOFS_FUSE_SYNCFS, 0},
+    {"syncfs", "FUSE SYNCFS of the root answers a bare header", sync_all, MOUNTED | ANYWHERE, VIRTIOFS_FUSE_SYNCFS, 0},
 };
 const struct group sync_group = CHECKS("sync", sync_checks);

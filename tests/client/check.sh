@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # virtiofs-check from outside: our server passes, hostile checks too; servers that lie don't; what it leaves.
 #
-#   tests/client/check.sh CHECK PASSTHROUGH LYING_SERVER
+#   tests/client/check.sh CHECK PASSTHROUGH LYING_SERVER HELLO
 #
 # Status: 0 passed, 1 failed.
 set -euo pipefail
@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 check=$1
 passthrough=$2
 liar=$3
+hello=$4
 dir=$(mktemp -d)
 server=
 leaves= # set where the server doesn't let go
@@ -71,6 +72,10 @@ alive "$server" || die "the server has gone: $(tail -n 20 "$dir/log")"
 stop_process "$server" 20 || die "the server doesn't stop: $(tail -n 20 "$dir/log")"
 wait "$server" || die "the server ends with $?: $(tail -n 20 "$dir/log")"
 server=
+
+# A backend that has one file and makes none: what it doesn't have is skipped.
+run 0 --hostile -- "$hello" --socket-path "$dir/sock"
+(($(grep -c '^ok [0-9]* - [^ ]*$' "$dir/out") >= 100)) || die 'hello passes too few checks'
 
 run 0 --only 'lookup/*' -- "$liar" "$dir/sock" "$dir/share" none
 finds size 'getattr/*' getattr/file getattr/handle getattr/unlinked getattr/symlink
