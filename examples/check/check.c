@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-enum { KEY_SOCKET = 0x100, KEY_LIST, KEY_ONLY, KEY_HOSTILE, KEY_QUEUES, KEY_TIMEOUT };
+enum { KEY_SOCKET = 0x100, KEY_LIST, KEY_ONLY, KEY_EXCEPT, KEY_HOSTILE, KEY_QUEUES, KEY_TIMEOUT };
 
 /* In this order: those that share a connection first, as some servers leave when the front-end does. */
 static const struct group *const groups[] = {
@@ -24,14 +24,15 @@ enum { GROUPS = sizeof(groups) / sizeof(groups[0]), PATTERNS_MAX = 32 };
 
 struct settings {
   struct server server;
-  const char *only[PATTERNS_MAX];
-  unsigned only_count;
+  const char *only[PATTERNS_MAX], *except[PATTERNS_MAX];
+  unsigned only_count, except_count;
   bool list, hostile;
 };
 
 static const struct argp_option argp_options[] = {
     {"socket", KEY_SOCKET, "PATH", 0, "Where the device listens; required", 0},
     {"only", KEY_ONLY, "PATTERN", 0, "Checks whose GROUP/NAME matches, as the shell does; may be given again", 0},
+    {"except", KEY_EXCEPT, "PATTERN", 0, "Not those; may be given again", 0},
     {"hostile", KEY_HOSTILE, NULL, 0, "Do what a hostile guest does, too", 0},
     {"queues", KEY_QUEUES, "N", 0, "Use at most N request queues, 1 to 64 (default 2)", 0},
     {"timeout", KEY_TIMEOUT, "MS", 0, "How long the device may take for anything (default 10000)", 0},
@@ -59,6 +60,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       argp_error(state, "--only was given more than %d times", PATTERNS_MAX);
     settings->only[settings->only_count++] = arg;
     return 0;
+  case KEY_EXCEPT:
+    if (settings->except_count == PATTERNS_MAX)
+      argp_error(state, "--except was given more than %d times", PATTERNS_MAX);
+    settings->except[settings->except_count++] = arg;
+    return 0;
   case KEY_HOSTILE:
     settings->hostile = true;
     return 0;
@@ -83,15 +89,20 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+static bool matches(const char *const *patterns, unsigned count, const char *name) {
+  for (unsigned i = 0; i < count; i++)
+    if (fnmatch(patterns[i], name, 0) == 0)
+      return true;
+  return false;
+}
+
 static bool chosen(const struct settings *settings, const struct group *group, const struct check *check) {
   char name[128];
   if ((check->begins & HOSTILE) != 0 && !settings->hostile)
     return false;
   (void)snprintf(name, sizeof(name), "%s/%s", group->name, check->name);
-  for (unsigned i = 0; i < settings->only_count; i++)
-    if (fnmatch(settings->only[i], name, 0) == 0)
-      return true;
-  return settings->only_count == 0;
+  return (settings->only_count == 0 || matches(settings->only, settings->only_count, name)) &&
+         !matches(settings->except, settings->except_count, name);
 }
 
 static unsigned count_chosen(const struct settings *settings) {
@@ -157,7 +168,7 @@ static bool run_all(struct settings *settings, struct test *t, struct totals *to
       const struct check *check = &groups[g]->checks[i];
       if (!chosen(settings, groups[g], check))
         continue;
-      if ((check->begins & ~(unsigned)HOSTILE) != MOUNTED)
+      if ((check->begins & BEGINS) != MOUNTED)
         test_finish(t, s);
       test_run(t, s, check);
       if (s->gone != 0) {

@@ -23,14 +23,16 @@ enum begins {
   MOUNTED,   /* a mount, which it shares with others, and an empty directory of its own */
   CONNECTED, /* a connection of its own, and no INIT has been sent */
   ALONE,     /* nothing: it connects as it likes */
+  BEGINS = 0xff,
   HOSTILE = 0x100,
+  ANYWHERE = 0x200, /* MOUNTED: needs nothing to be made, so that a read-only file system does */
 };
 
 struct check {
   const char *name; /* within its group */
   const char *rule; /* one sentence, and where it stands */
   void (*run)(struct test *t);
-  unsigned begins; /* enum begins, with HOSTILE or without */
+  unsigned begins; /* enum begins */
   uint32_t op;     /* opcode without which there is nothing to check: ENOSYS skips it; 0: none */
   uint64_t flag;   /* INIT flag that must have been agreed on; 0: none */
 };

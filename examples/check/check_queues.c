@@ -158,7 +158,7 @@ static const struct check queues_checks[] = {
     {"many-on-one", "virtio-fs: many requests in flight on a queue are each answered once", many_on_one, MOUNTED, 0, 0},
     {"many-on-all", "virtio-fs: many requests in flight on all queues are each answered once", many_on_all, MOUNTED, 0,
      0},
-    {"lookup-counts", "Traps 9: LOOKUPs of one name at once are each counted", counts_at_once, MOUNTED, 0, 0},
+    {"lookup-counts", "FUSE LOOKUP: LOOKUPs of one name at once are each counted", counts_at_once, MOUNTED, 0, 0},
     {"writes", "FUSE WRITE: writes at once to parts of a file", writes_at_once, MOUNTED, 0, 0},
 };
 const struct group queues_group = CHECKS("queues", queues_checks);

@@ -171,8 +171,8 @@ static const struct check rename_checks[] = {
     {"missing", "POSIX rename: what is not there is answered ENOENT", missing, MOUNTED, 0, 0},
     {"into-itself", "POSIX rename: a directory can't go below itself", into_itself, MOUNTED, 0, 0},
     {"same-name", "POSIX rename to the same name changes nothing", same_name, MOUNTED, 0, 0},
-    {"slash", "Traps 2: names with '/' are refused", slash, MOUNTED, 0, 0},
-    {"dots", "Traps 2: '.' and '..' are no names to rename", dots, MOUNTED, 0, 0},
+    {"slash", "FUSE names: names with '/' are refused", slash, MOUNTED, 0, 0},
+    {"dots", "FUSE names: '.' and '..' are no names to rename", dots, MOUNTED, 0, 0},
     {"one-name", "FUSE RENAME has two names, each with its NUL; one is malformed", one_name, MOUNTED | HOSTILE, 0, 0},
     {"flags-0", "FUSE RENAME2 without flags is RENAME", by_flags_0, MOUNTED, RENAME2, 0},
     {"noreplace", "FUSE RENAME2: with NOREPLACE a name that is there is answered EEXIST", noreplace, MOUNTED, RENAME2,
@@ -254,9 +254,9 @@ static const struct check link_checks[] = {
     {"existing", "POSIX link: a name that is there is answered EEXIST", link_existing, MOUNTED, LINK, 0},
     {"dir", "POSIX link: directories can't be linked", link_dir, MOUNTED, LINK, 0},
     {"forgotten", "FUSE FORGET: a nodeid that was forgotten is refused", link_stale, MOUNTED, LINK, 0},
-    {"symlink", "Traps 4: the server does not follow a symbolic link to link it", link_symlink, MOUNTED, LINK, 0},
+    {"symlink", "FUSE links: the server does not follow a symbolic link to link it", link_symlink, MOUNTED, LINK, 0},
     {"outlives", "POSIX unlink: the other name stays", link_outlives, MOUNTED, LINK, 0},
-    {"slash", "Traps 2: a name with '/' is refused", link_slash, MOUNTED, LINK, 0},
+    {"slash", "FUSE names: a name with '/' is refused", link_slash, MOUNTED, LINK, 0},
 };
 const struct group link_group = CHECKS("link", link_checks);
 
@@ -323,7 +323,7 @@ static const struct check symlink_checks[] = {
     {"path", "FUSE SYMLINK: the target is any text, it is the guest's to follow", path_target, MOUNTED, SYMLINK, 0},
     {"long", "POSIX SYMLINK_MAX: targets of thousands of bytes", long_target, MOUNTED, SYMLINK, 0},
     {"existing", "POSIX symlink: a name that is there is answered EEXIST", symlink_existing, MOUNTED, SYMLINK, 0},
-    {"slash", "Traps 5: a name with '/', or '..', is refused", symlink_slash, MOUNTED, SYMLINK, 0},
+    {"slash", "FUSE names: a name with '/', or '..', is refused", symlink_slash, MOUNTED, SYMLINK, 0},
     {"empty-target", "POSIX symlink: an empty target is refused", empty_target, MOUNTED | HOSTILE, SYMLINK, 0},
     {"no-target", "FUSE SYMLINK has a name and a target, each with its NUL; one is malformed", no_target,
      MOUNTED | HOSTILE, SYMLINK, 0},

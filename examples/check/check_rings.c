@@ -33,7 +33,7 @@ static void works(struct test *t) {
   }
   struct file dir = open_dir(t, VIRTIOFS_FUSE_ROOT);
   good(t, fs_readdir(t, VIRTIOFS_FUSE_READDIR, dir, 0, 65536));
-  good(t, fs_releasedir(t, dir));
+  (void)fs_releasedir(t, dir);
 }
 
 static void with(struct test *t, uint64_t features) {
@@ -248,10 +248,10 @@ static void linux_shape(struct test *t) {
 static const struct check rings_checks[] = {
     {"pieces-linux", "Linux sends headers, arguments and pages as pieces of their own", linux_shape, MOUNTED, 0, 0},
     {"pieces-request", "virtio 2.7.4: a device must not assume how a message is cut: the request at each byte",
-     request_split, MOUNTED, 0, 0},
+     request_split, MOUNTED | ANYWHERE, 0, 0},
     {"pieces-reply", "virtio 2.7.4: a device must not assume how a message is cut: the reply at each byte", reply_split,
-     MOUNTED, 0, 0},
-    {"pieces-bytes", "virtio 2.7.4: each byte in a descriptor of its own", every_byte, MOUNTED, 0, 0},
+     MOUNTED | ANYWHERE, 0, 0},
+    {"pieces-bytes", "virtio 2.7.4: each byte in a descriptor of its own", every_byte, MOUNTED | ANYWHERE, 0, 0},
     {"pieces-name", "virtio 2.7.4: a name in pieces", name_split, MOUNTED, 0, 0},
     {"pieces-write", "virtio 2.7.4: WRITE in pieces of 3 bytes", write_threes, MOUNTED, 0, 0},
     {"pieces-write-one", "virtio 2.7.4: WRITE's header and data in one piece", write_one_piece, MOUNTED, 0, 0},
@@ -259,7 +259,7 @@ static const struct check rings_checks[] = {
     {"pieces-read-one", "virtio 2.7.4: READ's header and data in one piece", read_one_piece, MOUNTED, 0, 0},
     {"pieces-listing", "virtio 2.7.4: READDIRPLUS into pieces of 7 bytes", listing_split, MOUNTED,
      VIRTIOFS_FUSE_READDIRPLUS, 0},
-    {"index-wraps", "virtio 2.7: indices run on modulo 65536", index_wraps, MOUNTED, 0, 0},
+    {"index-wraps", "virtio 2.7: indices run on modulo 65536", index_wraps, MOUNTED | ANYWHERE, 0, 0},
     {"plain", "virtio: a driver that takes no optional feature is served", plain, ALONE, 0, 0},
     {"indirect", "virtio: with INDIRECT_DESC alone", indirect, ALONE, 0, 0},
     {"event-index", "virtio: with EVENT_IDX alone", event, ALONE, 0, 0},

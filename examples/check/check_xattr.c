@@ -175,10 +175,11 @@ static const struct check xattr_checks[] = {
     {"list-too-small", "FUSE LISTXATTR: a list longer than the size is answered ERANGE", list_too_small, MOUNTED, OP,
      0},
     {"dir", "FUSE SETXATTR: directories have attributes, too", of_dir, MOUNTED, OP, 0},
-    {"symlink", "Traps 18: a symbolic link is not followed to its target's attributes", of_symlink, MOUNTED, OP, 0},
+    {"symlink", "FUSE GETXATTR: a symbolic link is not followed to its target's attributes", of_symlink, MOUNTED, OP,
+     0},
     {"less-data", "FUSE SETXATTR: a size larger than what is there is refused", less_there, MOUNTED | HOSTILE, OP, 0},
     {"unknown-namespace",
-     "Traps 48: what a file system can't do is not ENOSYS, which turns attributes off for the mount", not_enosys,
+     "FUSE errors: what a file system can't do is not ENOSYS, which turns attributes off for the mount", not_enosys,
      MOUNTED, OP, 0},
 };
 const struct group xattr_group = CHECKS("xattr", xattr_checks);

@@ -131,15 +131,15 @@ static void batch_more(struct test *t) {
 #define ROW(name, rule, run)                                                                                           \
   { name, rule, run, MOUNTED | HOSTILE, 0, 0 }
 static const struct check hostile_id_checks[] = {
-    ROW("nodes", "Traps 7: nodeids that were never given are refused", nodes),
-    ROW("second-nodes", "Traps 7: RENAME's and LINK's other nodeid, too", second_nodes),
-    ROW("handles", "Traps 7: handles that were never given are refused, and harm no others", handles),
-    ROW("kinds", "Traps 7: a file's handle for a directory's, and the other way", wrong_kinds),
-    ROW("forget-too-many", "Traps 8: a FORGET of more than there are takes all there are, and nothing wraps",
+    ROW("nodes", "FUSE ids: nodeids that were never given are refused", nodes),
+    ROW("second-nodes", "FUSE ids: RENAME's and LINK's other nodeid, too", second_nodes),
+    ROW("handles", "FUSE ids: handles that were never given are refused, and harm no others", handles),
+    ROW("kinds", "FUSE ids: a file's handle for a directory's, and the other way", wrong_kinds),
+    ROW("forget-too-many", "FUSE FORGET: a FORGET of more than there are takes all there are, and nothing wraps",
         forget_too_many),
-    ROW("forget-root", "Traps 10: the root is never forgotten", forget_root),
-    ROW("forget-0", "Traps 10: a FORGET of nodeid 0 is ignored", forget_zero),
-    ROW("forget-unknown", "Traps 10: a FORGET of what was never given is ignored", forget_strange),
+    ROW("forget-root", "FUSE FORGET: the root is never forgotten", forget_root),
+    ROW("forget-0", "FUSE FORGET: a FORGET of nodeid 0 is ignored", forget_zero),
+    ROW("forget-unknown", "FUSE FORGET: a FORGET of what was never given is ignored", forget_strange),
     ROW("batch-lies", "FUSE BATCH_FORGET: a count larger than what is there", batch_more),
 };
 const struct group hostile_id_group = CHECKS("hostile-id", hostile_id_checks);
@@ -234,6 +234,19 @@ static void no_nul(struct test *t) {
     raw_bytes(t, "name", 4);
     bad(t, send_raw(t));
   }
+}
+
+/* Three up is beside the share, or in its root if that is all the server sees. Whatever is made there goes again; an
+ * error does not mean that nothing was made. */
+static void make_outside(struct test *t) {
+  char up[128], name[100];
+  (void)snprintf(name, sizeof(name), "%s.outside", t->server->name);
+  (void)snprintf(up, sizeof(up), "../../../%s", name);
+  int rc = fs_mkdir(t, t->dir, up, 0700);
+  bool in_root = fs_lookup(t, VIRTIOFS_FUSE_ROOT, name) == 0;
+  bool removed = fs_rmdir(t, t->dir, up) == 0 || fs_rmdir(t, VIRTIOFS_FUSE_ROOT, name) == 0;
+  expect(t, rc != 0 && !in_root && !removed, "MKDIR of '%s' made a directory%s%s", up,
+         in_root ? " in the root of the share" : "", rc != 0 ? ", and was answered by an error" : "");
 }
 
 static void huge_read(struct test *t) {
@@ -369,16 +382,17 @@ static const struct check hostile_request_checks[] = {
     ROW("ones", "FUSE: a request of each kind, all bits set", ones),
     ROW("rooms", "FUSE: a request of each kind with room for 0 to 31 bytes", rooms),
     ROW("no-nul", "FUSE: a name without its NUL is refused", no_nul),
-    ROW("read-huge", "Traps 37: READ of 4 GiB does not allocate 4 GiB", huge_read),
-    ROW("readdir-huge", "Traps 37: READDIR of 4 GiB", huge_readdir),
-    ROW("xattr-huge", "Traps 37: attributes of 4 GiB", huge_xattr),
-    ROW("time-nanoseconds", "Traps 53: a second or more of nanoseconds is refused, or at least not taken for a command",
-        setattr_nsec),
-    ROW("owner-2^32", "Traps 33: an owner of 2^32 - 1 is no owner", setattr_owner),
-    ROW("extensions", "Traps 29: extensions that lie about their lengths", extension_lies),
-    ROW("ranges", "Traps 43: ranges that wrap", seeks_past),
-    ROW("no-room-create", "Traps 90: where CREATE's reply doesn't fit nothing is made", no_room_to_make),
-    ROW("no-room-mkdir", "Traps 90: where MKDIR's reply doesn't fit nothing is made", no_room_for_dir),
-    ROW("no-room-write", "Traps 90: where WRITE's reply doesn't fit nothing is written", no_room_to_write),
+    ROW("outside", "FUSE names: nothing is made by a name that leads out of the share", make_outside),
+    ROW("read-huge", "FUSE sizes: READ of 4 GiB does not allocate 4 GiB", huge_read),
+    ROW("readdir-huge", "FUSE sizes: READDIR of 4 GiB", huge_readdir),
+    ROW("xattr-huge", "FUSE sizes: attributes of 4 GiB", huge_xattr),
+    ROW("time-nanoseconds",
+        "FUSE times: a second or more of nanoseconds is refused, or at least not taken for a command", setattr_nsec),
+    ROW("owner-2^32", "chown(2): an owner of 2^32 - 1 is no owner", setattr_owner),
+    ROW("extensions", "FUSE extensions: extensions that lie about their lengths", extension_lies),
+    ROW("ranges", "FUSE ranges: ranges that wrap", seeks_past),
+    ROW("no-room-create", "FUSE replies: where CREATE's reply doesn't fit nothing is made", no_room_to_make),
+    ROW("no-room-mkdir", "FUSE replies: where MKDIR's reply doesn't fit nothing is made", no_room_for_dir),
+    ROW("no-room-write", "FUSE replies: where WRITE's reply doesn't fit nothing is written", no_room_to_write),
 };
 const struct group hostile_request_group = CHECKS("hostile-request", hostile_request_checks);

@@ -4,7 +4,7 @@
 #
 #   tests/client/conformance.sh [CHECK-ARGUMENT...]
 #
-# Servers: ours (a release build), the C server of QEMU 7.2 (/usr/lib/qemu/virtiofsd), the Rust server (build/peers, which
+# Servers: ours (a release build) and the one in memory, the C server of QEMU 7.2 (/usr/lib/qemu/virtiofsd), the Rust server (build/peers, which
 # tests/peers.sh makes). Each is started anew by virtiofs-check whenever it ends.
 #
 # Status: 0, whatever the others do; 1 if ours fails a check.
@@ -18,11 +18,11 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 cmake --preset release -S "$root" -B "$BUILD_DIR/release" >/dev/null
-cmake --build "$BUILD_DIR/release" --target virtiofs-check virtiofs-passthrough >/dev/null
+cmake --build "$BUILD_DIR/release" --target virtiofs-check virtiofs-passthrough virtiofs-memfs >/dev/null
 check=$BUILD_DIR/release/examples/check/virtiofs-check
 rust=${VIRTIOFS_PEER_VIRTIOFSD:-$BUILD_DIR/peers/bin/virtiofsd}
 
-servers=(ours)
+servers=(ours memfs)
 [[ -x /usr/lib/qemu/virtiofsd ]] && servers+=(c)
 [[ -x $rust ]] && servers+=(rust)
 
@@ -32,6 +32,9 @@ command_of() {
     ours)
       command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --socket-path "$2" --shared-dir "$3"
         --queues 4 --log-level error)
+      ;;
+    memfs)
+      command=("$BUILD_DIR/release/examples/memfs/virtiofs-memfs" --socket-path "$2" --queues 2 --log-level error)
       ;;
     c)
       command=(/usr/lib/qemu/virtiofsd --socket-path="$2" -o "source=$3" -o sandbox=chroot -o cache=auto -o xattr
@@ -69,7 +72,7 @@ for server in servers:
         if found:
             problems[name, server] = found[1]
 
-titles = {"ours": "ours", "c": "C (QEMU 7.2)", "rust": "Rust (1.13)"}
+titles = {"ours": "ours", "memfs": "ours, memfs", "c": "C (QEMU 7.2)", "rust": "Rust (1.13)"}
 print("| group | checks | " + " | ".join(titles[s] for s in servers) + " |")
 print("| --- | --- | " + " | ".join("---" for s in servers) + " |")
 groups = {}
