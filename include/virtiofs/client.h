@@ -2,7 +2,8 @@
 /**
  * The driver side: speaks to a virtio-fs device as a front-end and a guest do, without a virtual machine.
  *
- * A client connects to a vhost-user socket, gives the device memory and rings, and sends FUSE requests:
+ * A client connects to a vhost-user socket, or takes a device of this process, gives it memory and rings, and sends
+ * FUSE requests:
  *
  *   virtiofs_client_new(&client, &config);
  *   virtiofs_client_init(client, NULL, NULL);
@@ -28,6 +29,7 @@
 
 #include <virtiofs/fuse.h>
 #include <virtiofs/log.h>
+#include <virtiofs/transport.h>
 #include <virtiofs/virtq.h>
 
 #ifdef __cplusplus
@@ -58,6 +60,13 @@ struct virtiofs_client_config {
   uint64_t features; /**< VIRTIOFS_VIRTQ_F_... that are used if the device has them; 0: INDIRECT_DESC and EVENT_IDX */
   bool poll;         /**< virtiofs_client_wait() looks without sleeping, and the device need not notify */
   int timeout_ms;    /**< how long the device may take for anything; 0: 10000; negative: for ever */
+  /**
+   * A device in this process instead, and what it is called with; @socket_path and @fd are not used. The device works
+   * on the thread that uses the queue, within virtiofs_client_kick(), _process() and _arm() and what calls them. It
+   * must outlive the client, and serves nobody else meanwhile.
+   */
+  const struct virtiofs_transport *transport;
+  void *device; /**< for example of virtiofs_device_new(), with virtiofs_device_transport() */
 };
 
 /**
@@ -175,7 +184,8 @@ VIRTIOFS_EXPORT int virtiofs_client_fd(const struct virtiofs_client *client, uin
 /** virtiofs_client_arm - ask for a notification. Return: true if there is something already: don't sleep. */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_client_arm(struct virtiofs_client *client, uint32_t queue);
 
-/** virtiofs_client_connection_fd - the socket, for poll(2): it becomes readable only when the device hangs up. */
+/** virtiofs_client_connection_fd - the socket, for poll(2): it becomes readable only when the device hangs up. -1 for a
+ * device of this process. */
 VIRTIOFS_EXPORT int virtiofs_client_connection_fd(const struct virtiofs_client *client);
 
 /** virtiofs_client_in_flight - calls of a queue that are not done. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * One virtio-fs device behind a vhost-user socket, or a mount of the same file system on this host.
+ * One virtio-fs device: behind a vhost-user socket, mounted on this host, or in the caller's own process.
  *
- * virtiofs_device_new(), then virtiofs_device_serve() for each front-end that connects, or virtiofs_device_mount(),
- * then virtiofs_device_free(). Who only wants a program takes virtiofs_main() (daemon.h), which does that.
+ * virtiofs_device_new(), then one of
+ *   - virtiofs_device_serve() for each front-end that connects,
+ *   - virtiofs_device_mount(),
+ *   - virtiofs_device_attach() and what stands with it, for a VMM: no thread and no socket, the caller's own event
+ * loop, then virtiofs_device_free(). Who only wants a program takes virtiofs_main() (daemon.h), which does that.
  *
  * Specification: virtio 1.3, 5.11; vhost-user.
  */
@@ -14,6 +17,7 @@
 #include <virtiofs/fusedev.h>
 #include <virtiofs/log.h>
 #include <virtiofs/message.h>
+#include <virtiofs/transport.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -116,6 +120,119 @@ VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_
  */
 VIRTIOFS_EXPORT int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fusedev_config *config);
 
+/* ---- In the caller's process ---- */
+
+/**
+ * virtiofs_device_features - what the device offers to a driver
+ *
+ * Return: VIRTIOFS_VIRTQ_F_... (virtq.h) and VIRTIOFS_TRANSPORT_F_VERSION_1. Threads: any.
+ */
+VIRTIOFS_EXPORT uint64_t virtiofs_device_features(const struct virtiofs_device *dev);
+
+/** virtiofs_device_queues - how many it has: the high-priority queue, which is 0, and the request queues. */
+VIRTIOFS_EXPORT uint32_t virtiofs_device_queues(const struct virtiofs_device *dev);
+
+/**
+ * virtiofs_device_config_read - bytes of the configuration space; virtio 1.3, 5.11.4
+ *
+ * Return: 0; -EINVAL outside of it. Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_config_read(const struct virtiofs_device *dev, uint32_t offset,
+                                                                  uint32_t size, void *data);
+
+/**
+ * virtiofs_device_attach - a driver in this process is ready
+ * @dev:    serves nobody now
+ * @driver: copied
+ *
+ * From now on until virtiofs_device_detach() the device is the caller's: it has no thread but those of
+ * `pool_threads`, and works only within the calls below.
+ *
+ * Return: 0; -EBUSY if it is attached; -EINVAL for features that it doesn't offer, without VERSION_1, or without
+ * memory; -E2BIG if @driver is of a newer library and uses it; -errno. Threads: one at a time; see also transport.h.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_attach(struct virtiofs_device *dev,
+                                                             const struct virtiofs_transport_driver *driver);
+
+/**
+ * virtiofs_device_detach - the driver is gone, or resets the device
+ *
+ * Queues that run are stopped. Nothing of the guest is left afterwards. Nothing happens if it isn't attached.
+ */
+VIRTIOFS_EXPORT void virtiofs_device_detach(struct virtiofs_device *dev);
+
+/**
+ * virtiofs_device_memory - the guest's memory has changed
+ * @map: one reference more is taken
+ *
+ * Queues move to it when they are processed next; the old map goes when the last request that uses it is answered.
+ * Return: 0; -EINVAL if it isn't attached; -ENOMEM.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_memory(struct virtiofs_device *dev, struct virtiofs_memory *map);
+
+/**
+ * virtiofs_device_queue_start - a queue is ready
+ * @index: 0 .. virtiofs_device_queues() - 1
+ *
+ * Return: 0; -EINVAL if it isn't attached or the queue runs; -EPROTO if the ring isn't in memory, or can't be so;
+ * -errno.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_device_queue_start(struct virtiofs_device *dev, uint32_t index,
+                                                                  const struct virtiofs_transport_queue *queue);
+
+/**
+ * virtiofs_device_queue_stop - nothing more is taken from a queue, and all that was taken is answered
+ * @base: where it is; may be NULL
+ *
+ * Pending requests are told to give up; after `drain_ms` those that hold no guest memory are answered EINTR in the
+ * backend's place. So an operation that is completed on the thread which waits here keeps it for that long.
+ *
+ * Return: 0; -EINVAL if it doesn't run.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_queue_stop(struct virtiofs_device *dev, uint32_t index, uint32_t *base);
+
+/**
+ * virtiofs_device_process_queue - take the requests that a queue has now, and publish what is answered
+ *
+ * Calls operations, and the driver's notify and broken. Each call takes as many as the ring has room for at most.
+ *
+ * Return: how much was done; 0: nothing, and there will be nothing before the driver notifies or
+ * virtiofs_device_queue_fd() becomes readable. Threads: one at a time for one queue, different queues at once.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_process_queue(struct virtiofs_device *dev, uint32_t index);
+
+/**
+ * virtiofs_device_process - the same for all queues
+ *
+ * The caller's loop: call it until it returns 0, then sleep until virtiofs_device_poll_fd() is readable (or the driver
+ * has notified a queue that has no kick_fd), and so on. Return and threads: as above, with no other call at once.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_process(struct virtiofs_device *dev);
+
+/**
+ * virtiofs_device_poll_fd - a descriptor for poll(2): readable when virtiofs_device_process() has something to do
+ *
+ * That is, when a kick_fd was notified, or another thread has answered a request. -1 if the device isn't attached.
+ * Lifetime: until it is detached; don't read or close it. Threads: any.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_poll_fd(const struct virtiofs_device *dev);
+
+/**
+ * virtiofs_device_queue_fd - the same for one queue and virtiofs_device_process_queue(), without its kick_fd
+ *
+ * Lifetime: the device's; don't read or close it. Threads: any.
+ */
+VIRTIOFS_EXPORT int virtiofs_device_queue_fd(const struct virtiofs_device *dev, uint32_t index);
+
+/**
+ * virtiofs_device_transport - the calls above as a table, for virtiofs_client_new(); the device is its `void *`
+ *
+ * Return: a constant. Threads: any.
+ */
+VIRTIOFS_EXPORT const struct virtiofs_transport *virtiofs_device_transport(void);
+
+/* ---- The end ---- */
+
 /**
  * virtiofs_device_stop - make virtiofs_device_serve() and virtiofs_device_mount() return, now and each time they are
  * called later
@@ -134,7 +251,7 @@ VIRTIOFS_EXPORT bool virtiofs_device_stopped(const struct virtiofs_device *dev);
  */
 VIRTIOFS_EXPORT int virtiofs_device_stop_fd(const struct virtiofs_device *dev);
 
-/** virtiofs_device_free - end a device that serves nobody; NULL is fine. Threads: any, once. */
+/** virtiofs_device_free - end a device that serves nobody, or is attached; NULL is fine. Threads: any, once. */
 VIRTIOFS_EXPORT void virtiofs_device_free(struct virtiofs_device *dev);
 
 #ifdef __cplusplus

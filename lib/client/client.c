@@ -3,6 +3,7 @@
 #include "client/client.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,9 @@
 /* Parts of a request: header, data, header of the reply, data. */
 #define TABLE_ENTRIES 8U
 #define TABLE_BYTES (TABLE_ENTRIES * 16U)
+
+/* No descriptor and no error. */
+#define NO_SOCKET INT_MIN
 
 static size_t pages(size_t bytes) {
   return (bytes + PAGE - 1) / PAGE * PAGE;
@@ -64,6 +68,8 @@ static int connect_to(const char *path) {
 static int negotiate(struct virtiofs_client *client) {
   struct virtiofs_vhost_wants wants = {.features = client->config.features, .required = F_VERSION_1};
   uint64_t queues;
+  if (client->config.transport != NULL)
+    return virtiofs_client_local_negotiate(client);
   int rc = virtiofs_vhost_frontend_negotiate(&client->fe, &wants);
   if (rc == 0)
     rc = virtiofs_vhost_frontend_queues(&client->fe, &queues);
@@ -90,6 +96,8 @@ static int make_memory(struct virtiofs_client *client) {
   if (memory == MAP_FAILED)
     return -errno;
   client->memory = memory;
+  if (client->config.transport != NULL)
+    return virtiofs_client_local_memory(client);
   return virtiofs_vhost_frontend_memory(&client->fe, client->memory_fd, VIRTIOFS_CLIENT_GPA, memory, client->size);
 }
 
@@ -119,6 +127,8 @@ static int start_ring(struct virtiofs_client *client, uint32_t index) {
   if (rc != 0)
     return rc;
   virtiofs_driverq_no_call(queue->ring);
+  if (client->config.transport != NULL)
+    return virtiofs_client_local_ring(client, index, &ring);
   return virtiofs_vhost_frontend_ring_start(&client->fe, index, &ring);
 }
 
@@ -148,37 +158,55 @@ static int make_queue(struct virtiofs_client *client, uint32_t index) {
   return rc == 0 ? virtiofs_client_requests_new(client, queue, index) : rc;
 }
 
-int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_client_config *given) {
-  struct virtiofs_client_config config;
-  *out = NULL;
-  int rc = virtiofs_config_copy(&config, sizeof(config), given, given != NULL ? given->size : 0);
+/* The socket, or -1 for a device in this process; -errno. The caller's descriptor is closed after an error. */
+static int find_device(const struct virtiofs_client_config *config, int rc) {
+  bool given = config->transport == NULL && config->socket_path == NULL;
+  if (rc != 0 && given && config->fd >= 0)
+    close(config->fd);
   if (rc != 0)
     return rc;
-  int fd = config.socket_path == NULL ? config.fd : -1;
-  rc = complete(&config);
-  if (rc == 0 && fd < 0) {
-    fd = connect_to(config.socket_path);
-    rc = fd < 0 ? fd : 0;
-  }
-  struct virtiofs_client *client = rc == 0 ? calloc(1, sizeof(*client)) : NULL;
-  if (client == NULL) {
-    if (fd >= 0)
-      close(fd);
-    return rc != 0 ? rc : -ENOMEM;
-  }
-  client->config = config;
-  client->socket_path = config.socket_path != NULL ? strdup(config.socket_path) : NULL;
-  if (config.socket_path != NULL && client->socket_path == NULL) {
-    close(fd);
+  if (config->transport != NULL)
+    return NO_SOCKET;
+  return given ? config->fd : connect_to(config->socket_path);
+}
+
+/* Without any of what it takes to use it. */
+static int client_new(struct virtiofs_client **out, const struct virtiofs_client_config *config, int take_fd) {
+  const char *path = config->transport == NULL ? config->socket_path : NULL;
+  struct virtiofs_client *client = calloc(1, sizeof(*client));
+  char *socket_path = path != NULL ? strdup(path) : NULL;
+  if (client == NULL || (path != NULL && socket_path == NULL)) {
+    if (take_fd >= 0)
+      close(take_fd);
+    free(socket_path);
     free(client);
     return -ENOMEM;
   }
-  client->count = 1 + config.request_queues;
+  client->config = *config;
+  client->socket_path = socket_path;
+  client->count = 1 + config->request_queues;
   client->memory_fd = -1;
   pthread_mutex_init(&client->forget_lock, NULL);
   for (uint32_t i = 0; i < client->count; i++)
     client->queues[i].kick_fd = client->queues[i].call_fd = -1;
-  virtiofs_vhost_frontend_init(&client->fe, fd, config.timeout_ms);
+  virtiofs_vhost_frontend_init(&client->fe, take_fd, config->timeout_ms);
+  *out = client;
+  return 0;
+}
+
+int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_client_config *given) {
+  struct virtiofs_client_config config;
+  struct virtiofs_client *client;
+  *out = NULL;
+  int rc = virtiofs_config_copy(&config, sizeof(config), given, given != NULL ? given->size : 0);
+  if (rc != 0)
+    return rc;
+  int fd = find_device(&config, complete(&config));
+  if (fd < 0 && fd != NO_SOCKET)
+    return fd;
+  rc = client_new(&client, &config, fd == NO_SOCKET ? -1 : fd);
+  if (rc != 0)
+    return rc;
   rc = negotiate(client);
   if (rc == 0)
     rc = make_memory(client);
@@ -239,6 +267,7 @@ int virtiofs_client_reconnect(struct virtiofs_client *client) {
 void virtiofs_client_free(struct virtiofs_client *client) {
   if (client == NULL)
     return;
+  virtiofs_client_local_stop(client);
   virtiofs_vhost_frontend_close(&client->fe);
   for (uint32_t i = 0; i < client->count; i++) {
     struct virtiofs_client_queue *queue = &client->queues[i];
@@ -265,5 +294,7 @@ uint64_t virtiofs_client_features(const struct virtiofs_client *client) {
 
 int virtiofs_client_tag(struct virtiofs_client *client, char tag[VIRTIOFS_CLIENT_TAG_MAX + 1]) {
   memset(tag, 0, VIRTIOFS_CLIENT_TAG_MAX + 1);
+  if (client->config.transport != NULL)
+    return client->config.transport->config(client->config.device, 0, VIRTIOFS_CLIENT_TAG_MAX, tag);
   return virtiofs_vhost_frontend_config(&client->fe, 0, VIRTIOFS_CLIENT_TAG_MAX, tag);
 }

@@ -32,6 +32,7 @@ struct virtiofs_client {
   struct virtiofs_vhost_frontend fe;
   struct virtiofs_client_config config;
   char *socket_path; /* NULL: it was given a descriptor */
+  bool started;      /* a device in this process has our memory */
   struct virtiofs_fuse_proto proto;
   uint32_t max_write; /* what INIT agreed on; 0: not yet */
   atomic_int broken;  /* 0 or -errno */
@@ -48,6 +49,16 @@ int virtiofs_client_break(struct virtiofs_client *client, int error);
 
 /* Nobody will answer what is in flight. */
 void virtiofs_client_give_up(struct virtiofs_client *client, struct virtiofs_client_queue *queue);
+
+/* ---- local.c: a device in this process ---- */
+
+/* As the functions of a front-end; 0 or -errno. */
+int virtiofs_client_local_negotiate(struct virtiofs_client *client);
+int virtiofs_client_local_memory(struct virtiofs_client *client);
+int virtiofs_client_local_ring(struct virtiofs_client *client, uint32_t index, const struct virtiofs_vhost_ring *ring);
+void virtiofs_client_local_stop(struct virtiofs_client *client);
+
+/* ---- request.c ---- */
 
 /* Requests of a queue, once there is memory. 0 or -ENOMEM. */
 int virtiofs_client_requests_new(struct virtiofs_client *client, struct virtiofs_client_queue *queue, uint32_t index);

@@ -67,7 +67,11 @@ int virtiofs_client_submit(struct virtiofs_client *client, uint32_t index, struc
 void virtiofs_client_kick(struct virtiofs_client *client, uint32_t index) {
   struct virtiofs_client_queue *queue = &client->queues[index];
   uint64_t one = 1;
-  if (!virtiofs_driverq_publish(queue->ring))
+  const struct virtiofs_transport *transport = client->config.transport;
+  bool wanted = virtiofs_driverq_publish(queue->ring);
+  if (transport != NULL)
+    (void)transport->process(client->config.device, index);
+  if (!wanted || transport != NULL)
     return;
   ssize_t written = write(queue->kick_fd, &one, sizeof(one));
   (void)written; /* a full counter kicks too */
@@ -82,8 +86,15 @@ void virtiofs_client_give_up(struct virtiofs_client *client, struct virtiofs_cli
   }
 }
 
-int virtiofs_client_process(struct virtiofs_client *client, uint32_t index) {
-  struct virtiofs_client_queue *queue = &client->queues[index];
+/* A device of this process gets its turn. True if it had nothing to do, and another thread has to answer first; also
+ * for one behind a socket. */
+static bool is_idle(const struct virtiofs_client *client, uint32_t index) {
+  const struct virtiofs_transport *transport = client->config.transport;
+  return transport == NULL || transport->process(client->config.device, index) == 0;
+}
+
+/* How many are over. */
+static int take_all(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
   struct virtiofs_driverq_done done;
   int count = 0, rc = 0;
   while ((rc = virtiofs_driverq_take(queue->ring, &done)) == 1) {
@@ -94,7 +105,15 @@ int virtiofs_client_process(struct virtiofs_client *client, uint32_t index) {
   }
   if (rc < 0)
     (void)virtiofs_client_break(client, rc);
-  rc = atomic_load_explicit(&client->broken, memory_order_relaxed);
+  return count;
+}
+
+int virtiofs_client_process(struct virtiofs_client *client, uint32_t index) {
+  struct virtiofs_client_queue *queue = &client->queues[index];
+  int count = take_all(client, queue);
+  if (count == 0 && !is_idle(client, index))
+    count = take_all(client, queue);
+  int rc = atomic_load_explicit(&client->broken, memory_order_relaxed);
   if (rc != 0)
     virtiofs_client_give_up(client, queue);
   return count > 0 ? count : rc;
@@ -118,8 +137,9 @@ static int look_around(const struct virtiofs_client *client, int64_t deadline) {
   return deadline >= 0 && now_ms() > deadline ? -ETIMEDOUT : 0;
 }
 
-static int sleep_on(struct virtiofs_client *client, struct virtiofs_client_queue *queue, int64_t deadline) {
-  struct pollfd fds[2] = {{.fd = queue->call_fd, .events = POLLIN}, {.fd = client->fe.sock.fd, .events = POLLIN}};
+static int sleep_on(struct virtiofs_client *client, uint32_t index, int64_t deadline) {
+  struct pollfd fds[2] = {{.fd = virtiofs_client_fd(client, index), .events = POLLIN},
+                          {.fd = client->fe.sock.fd, .events = POLLIN}};
   for (;;) {
     uint64_t count;
     int64_t left = deadline < 0 ? -1 : deadline - now_ms();
@@ -129,7 +149,7 @@ static int sleep_on(struct virtiofs_client *client, struct virtiofs_client_queue
     if (ready <= 0)
       return ready == 0 ? -ETIMEDOUT : -errno;
     if (fds[0].revents != 0) {
-      ssize_t n = read(queue->call_fd, &count, sizeof(count));
+      ssize_t n = client->config.transport == NULL ? read(fds[0].fd, &count, sizeof(count)) : 0;
       (void)n;
       return 0;
     }
@@ -150,8 +170,8 @@ int virtiofs_client_wait(struct virtiofs_client *client, uint32_t index) {
     if (client->config.poll) {
       rc = looks % LOOKS == 0 ? look_around(client, deadline) : 0;
     } else {
-      if (!virtiofs_driverq_want_call(queue->ring))
-        rc = sleep_on(client, queue, deadline);
+      if (is_idle(client, index) && !virtiofs_driverq_want_call(queue->ring))
+        rc = sleep_on(client, index, deadline);
       virtiofs_driverq_no_call(queue->ring);
     }
     if (rc != 0)
@@ -160,12 +180,15 @@ int virtiofs_client_wait(struct virtiofs_client *client, uint32_t index) {
 }
 
 int virtiofs_client_fd(const struct virtiofs_client *client, uint32_t index) {
-  return client->queues[index].call_fd;
+  const struct virtiofs_transport *transport = client->config.transport;
+  return transport != NULL ? transport->queue_fd(client->config.device, index) : client->queues[index].call_fd;
 }
 
 bool virtiofs_client_arm(struct virtiofs_client *client, uint32_t index) {
   struct virtiofs_client_queue *queue = &client->queues[index];
   uint64_t count;
+  if (!is_idle(client, index))
+    return true;
   ssize_t n = read(queue->call_fd, &count, sizeof(count));
   (void)n; /* whatever was signalled is looked for now */
   return virtiofs_driverq_want_call(queue->ring);

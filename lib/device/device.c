@@ -18,7 +18,10 @@
 
 static void wants_reclaim(void *ctx) {
   struct virtiofs_device *dev = ctx;
-  virtiofs_reaper_wake(&dev->reaper);
+  if (atomic_load(&dev->attached))
+    virtiofs_device_wants_reclaim(dev);
+  else
+    virtiofs_reaper_wake(&dev->reaper);
 }
 
 /* A request that was answered in the backend's place is over at last. */
@@ -111,6 +114,7 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   dev->max_write = config.max_write;
   dev->drain_ms = config.drain_ms;
   dev->vrings = 1 + config.request_queues;
+  dev->poll_fd = -1;
   /* Not made yet, which is not descriptor 0. */
   for (uint32_t i = 0; i < dev->vrings; i++)
     dev->queues[i].wake_fd = -1;
@@ -155,6 +159,7 @@ int virtiofs_device_stop_fd(const struct virtiofs_device *dev) {
 void virtiofs_device_free(struct virtiofs_device *dev) {
   if (dev == NULL)
     return;
+  virtiofs_device_detach(dev);
   pthread_mutex_lock(&dev->late.lock);
   while (dev->late.count != 0)
     pthread_cond_wait(&dev->late.changed, &dev->late.lock);

@@ -28,6 +28,14 @@ struct virtiofs_device {
   int stop_fd;
   atomic_bool stopped;
 
+  /* ---- attach.c: a driver in this process ---- */
+  atomic_bool attached;
+  struct virtiofs_transport_driver driver;
+  atomic_uint processing; /* threads in virtiofs_device_process_queue() */
+  atomic_bool reclaim;    /* the backend has to be told what the guest has given back */
+  int poll_fd;            /* an epoll of the queues' descriptors; -1: not attached */
+  uint32_t kick_fds;      /* how many of these are the driver's */
+
   /* the control thread's, while a front-end is served */
   struct virtiofs_memory *map;
   uint64_t features; /* accepted by the driver */
@@ -38,6 +46,14 @@ struct virtiofs_device {
 
   struct virtiofs_queue queues[VIRTIOFS_VRINGS_MAX];
 };
+
+/* What the device has of virtio's features. */
+#define VIRTIOFS_DEVICE_FEATURES                                                                                       \
+  (VIRTIOFS_TRANSPORT_F_VERSION_1 | VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX |                      \
+   VIRTIOFS_VIRTQ_F_RING_PACKED)
+
+/* Something is to be reclaimed, and there is no reaper. Any thread. */
+void virtiofs_device_wants_reclaim(struct virtiofs_device *dev);
 
 /* Nothing is late any more. */
 void virtiofs_device_free_mounts(struct virtiofs_device *dev);

@@ -9,10 +9,6 @@
 
 #define TAG "device"
 
-#define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
-#define FEATURES                                                                                                       \
-  (VIRTIO_F_VERSION_1 | VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX | VIRTIOFS_VIRTQ_F_RING_PACKED)
-
 /* Rings that run keep what they were started with. */
 static int on_features(void *ctx, uint64_t acked) {
   struct virtiofs_device *dev = ctx;
@@ -126,7 +122,7 @@ static int serve(struct virtiofs_device *dev, struct virtiofs_vhost_socket *sock
       .events = &events,
       .ctx = dev,
       .log = &dev->log,
-      .features = FEATURES,
+      .features = VIRTIOFS_DEVICE_FEATURES,
       .has_config = dev->has_tag,
       .vrings = dev->vrings,
   };

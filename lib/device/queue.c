@@ -36,10 +36,12 @@ void virtiofs_queue_fini(struct virtiofs_queue *queue) {
   queue->wake_fd = -1;
 }
 
-static void wake(struct virtiofs_queue *queue) {
+void virtiofs_queue_wake(struct virtiofs_queue *queue) {
   uint64_t one = 1;
   ssize_t written = write(queue->wake_fd, &one, sizeof(one));
   (void)written; /* a full counter wakes too */
+  /* After it, or who sees it might read before there is something to read. */
+  atomic_store(&queue->rung, true);
 }
 
 /* 0, and @to is a copy of @fd, or -1 if there is none. */
@@ -128,7 +130,7 @@ int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_que
   char name[16];
   int rc = prepare(queue, setup);
   (void)snprintf(name, sizeof(name), "vfs-%s", queue->tag);
-  if (rc == 0)
+  if (rc == 0 && queue->driver_here == NULL)
     rc = virtiofs_thread_start(&queue->thread, name, virtiofs_queue_work, queue);
   if (rc != 0)
     clean(queue);
@@ -136,8 +138,7 @@ int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_que
   return rc;
 }
 
-/* True if the worker has ended by the deadline. */
-static bool wait_exit(struct virtiofs_queue *queue) {
+static struct timespec deadline_of(const struct virtiofs_queue *queue) {
   struct timespec deadline;
   clock_gettime(CLOCK_MONOTONIC, &deadline);
   deadline.tv_sec += queue->drain_ms / 1000;
@@ -146,6 +147,12 @@ static bool wait_exit(struct virtiofs_queue *queue) {
     deadline.tv_sec++;
     deadline.tv_nsec -= 1000000000L;
   }
+  return deadline;
+}
+
+/* True if the worker has ended by the deadline. */
+static bool wait_exit(struct virtiofs_queue *queue) {
+  struct timespec deadline = deadline_of(queue);
   pthread_mutex_lock(&queue->lock);
   int rc = 0;
   while (!queue->exited && rc == 0)
@@ -155,19 +162,30 @@ static bool wait_exit(struct virtiofs_queue *queue) {
   return exited;
 }
 
+/* The same where there is no worker: true if all is answered by the deadline. */
+static bool drain_here(struct virtiofs_queue *queue) {
+  struct timespec deadline = deadline_of(queue);
+  bool late = false;
+  while (!late && virtiofs_queue_drain(queue, &deadline, &late))
+    continue;
+  return !late;
+}
+
 uint32_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
-  bool said = false;
+  bool said = false, here = queue->driver_here != NULL;
   atomic_store(&queue->stop, true);
-  wake(queue);
+  if (!here)
+    virtiofs_queue_wake(queue);
   /* More than once: an operation may have been called before the deadline and become pending only after it. */
-  while (!wait_exit(queue)) {
+  while (here ? !drain_here(queue) : !wait_exit(queue)) {
     if (!said)
       virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag,
                          "requests are not given up after %u ms; answering in their place", queue->drain_ms);
     said = true;
     virtiofs_session_abandon(queue->session, queue->index);
   }
-  pthread_join(queue->thread, NULL);
+  if (!here)
+    pthread_join(queue->thread, NULL);
   /* All is answered, but whoever has answered may not have left the queue yet; it may be gone after this. */
   while (atomic_load(&queue->completing) != 0)
     sched_yield();
@@ -187,7 +205,7 @@ int virtiofs_queue_memory(struct virtiofs_queue *queue, struct virtiofs_memory *
   pthread_mutex_unlock(&queue->lock);
   virtiofs_hold_drop(unread);
   atomic_store(&queue->has_mail, true);
-  wake(queue);
+  virtiofs_queue_wake(queue);
   return 0;
 }
 
@@ -211,7 +229,7 @@ int virtiofs_queue_fds(struct virtiofs_queue *queue, int call_fd, int err_fd) {
   queue->inbox.has_fds = true;
   pthread_mutex_unlock(&queue->lock);
   atomic_store(&queue->has_mail, true);
-  wake(queue);
+  virtiofs_queue_wake(queue);
   return 0;
 }
 
@@ -233,6 +251,6 @@ void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   } while (!atomic_compare_exchange_weak(&queue->answered, &first, slot));
   /* The worker says that it sleeps and looks at the list then; we put it on the list and look then. */
   if (atomic_load(&queue->sleeping))
-    wake(queue);
+    virtiofs_queue_wake(queue);
   atomic_fetch_sub(&queue->completing, 1);
 }

@@ -9,6 +9,7 @@
 #define VIRTIOFS_LIB_DEVICE_QUEUE_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include <virtiofs/device.h>
 #include <virtiofs/virtq.h>
@@ -30,9 +31,9 @@ struct virtiofs_queue_setup {
   uint32_t num;
   uint32_t base;
   uint64_t features;
-  uint64_t desc, driver, device; /* the front-end's addresses */
-  int kick_fd, call_fd, err_fd; /* borrowed; -1: none */
-  struct virtiofs_memory *map;  /* borrowed */
+  uint64_t desc, driver, device; /* the front-end's addresses; guest-physical ones of a driver in this process */
+  int kick_fd, call_fd, err_fd;  /* borrowed; -1: none */
+  struct virtiofs_memory *map;   /* borrowed */
 };
 
 /* Notes from the control thread. */
@@ -50,6 +51,8 @@ struct virtiofs_queue {
   const struct virtiofs_tap *tap; /* NULL: none */
   void *tap_ctx;
   struct virtiofs_late *late;
+  /* In this process, and there is no worker; NULL: behind a socket. */
+  const struct virtiofs_transport_driver *driver_here;
   uint32_t index;
   uint32_t drain_ms;
   char tag[8];
@@ -68,6 +71,7 @@ struct virtiofs_queue {
   atomic_bool sleeping;
   _Atomic(struct virtiofs_slot *) answered;
   atomic_uint completing; /* threads in virtiofs_queue_complete() */
+  atomic_bool rung;       /* there may be something in @wake_fd */
   int wake_fd;
 
   /* the worker's while it runs */
@@ -85,7 +89,8 @@ struct virtiofs_queue {
 int virtiofs_queue_init(struct virtiofs_queue *queue);
 void virtiofs_queue_fini(struct virtiofs_queue *queue);
 
-/* Starts the worker. 0; -EPROTO if the ring isn't in memory or its size isn't right; -errno. The control thread. */
+/* Starts the worker, if it has one. 0; -EPROTO if the ring isn't in memory or its size isn't right; -errno. The control
+ * thread. */
 int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_queue_setup *setup);
 
 /**
@@ -98,6 +103,9 @@ uint32_t virtiofs_queue_stop(struct virtiofs_queue *queue);
 int virtiofs_queue_memory(struct virtiofs_queue *queue, struct virtiofs_memory *map);
 int virtiofs_queue_fds(struct virtiofs_queue *queue, int call_fd, int err_fd);
 
+/* Makes wake_fd readable. Any thread. */
+void virtiofs_queue_wake(struct virtiofs_queue *queue);
+
 /* A request is answered: completion of the message. Any thread. */
 void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used);
 
@@ -107,6 +115,14 @@ void *virtiofs_queue_work(void *arg);
 
 /* Looks up the ring's parts in the memory at hand. 0 or -EPROTO. */
 int virtiofs_queue_map(struct virtiofs_queue *queue);
+
+/* Without a worker: does what there is to do, if it runs. How much that was; 0: nothing, and a notification was asked
+ * for. */
+int virtiofs_queue_process(struct virtiofs_queue *queue);
+
+/* Without a worker, when the queue stops: answers what is answered, tells the rest to give up, and waits until
+ * something is answered if @deadline says so. False once nothing is in flight. */
+bool virtiofs_queue_drain(struct virtiofs_queue *queue, const struct timespec *deadline, bool *late);
 
 /* Drops a hold that the queue has left and no request uses. */
 void virtiofs_hold_drop(struct virtiofs_hold *hold);

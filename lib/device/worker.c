@@ -2,6 +2,7 @@
 /* The worker of one queue: takes requests from the ring, hands them to the session, publishes what is answered. */
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "device/queue.h"
@@ -9,12 +10,25 @@
 /* Rings without a kick descriptor are looked at this often. */
 #define POLL_NS 50000L
 
-int virtiofs_queue_map(struct virtiofs_queue *queue) {
+/* A part of the ring: whole in one region, and never in a window, where memory may go at any time. */
+static void *find(const struct virtiofs_queue *queue, uint64_t addr, uint64_t bytes) {
   const struct virtiofs_memory *map = queue->hold->map;
+  uint64_t len = bytes;
+  uint32_t hint = 0;
+  if (queue->driver_here == NULL)
+    return virtiofs_memory_uva(map, addr, bytes);
+  if (virtiofs_memory_window(map, addr, &len))
+    return NULL;
+  len = bytes;
+  void *at = virtiofs_memory_gpa(map, addr, &len, &hint);
+  return len == bytes ? at : NULL;
+}
+
+int virtiofs_queue_map(struct virtiofs_queue *queue) {
   uint32_t num = queue->num;
-  void *desc = virtiofs_memory_uva(map, queue->desc, virtiofs_virtq_desc_bytes(num));
-  void *driver = virtiofs_memory_uva(map, queue->driver, virtiofs_virtq_driver_bytes(num, queue->features));
-  void *device = virtiofs_memory_uva(map, queue->device, virtiofs_virtq_device_bytes(num, queue->features));
+  void *desc = find(queue, queue->desc, virtiofs_virtq_desc_bytes(num));
+  void *driver = find(queue, queue->driver, virtiofs_virtq_driver_bytes(num, queue->features));
+  void *device = find(queue, queue->device, virtiofs_virtq_device_bytes(num, queue->features));
   if (desc == NULL || driver == NULL || device == NULL)
     return -EPROTO;
   return virtiofs_virtq_map(queue->vq, desc, driver, device);
@@ -35,16 +49,27 @@ static void signal_fd(int fd) {
   (void)written; /* nobody may be listening any more */
 }
 
+static void notify_driver(struct virtiofs_queue *queue) {
+  const struct virtiofs_transport_driver *here = queue->driver_here;
+  if (here == NULL)
+    signal_fd(queue->call_fd);
+  else if (here->notify != NULL)
+    here->notify(here->ctx, queue->index);
+}
+
 static void break_queue(struct virtiofs_queue *queue, const char *why) {
+  const struct virtiofs_transport_driver *here = queue->driver_here;
   if (queue->broken)
     return;
   queue->broken = true;
+  if (here != NULL && here->broken != NULL)
+    here->broken(here->ctx, queue->index);
   virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
   signal_fd(queue->err_fd);
 }
 
 static void read_mail(struct virtiofs_queue *queue) {
-  if (!atomic_exchange(&queue->has_mail, false))
+  if (!atomic_load(&queue->has_mail) || !atomic_exchange(&queue->has_mail, false))
     return;
   pthread_mutex_lock(&queue->lock);
   struct virtiofs_queue_inbox mail = queue->inbox;
@@ -72,9 +97,9 @@ static void read_mail(struct virtiofs_queue *queue) {
 
 /* Gives answered requests back to the driver. True if there were any. */
 static bool publish(struct virtiofs_queue *queue) {
-  struct virtiofs_slot *slot = atomic_exchange(&queue->answered, NULL);
-  if (slot == NULL)
+  if (atomic_load(&queue->answered) == NULL)
     return false;
+  struct virtiofs_slot *slot = atomic_exchange(&queue->answered, NULL);
   while (slot != NULL) {
     struct virtiofs_slot *next = slot->next;
     struct virtiofs_hold *hold = slot->hold;
@@ -92,7 +117,7 @@ static bool publish(struct virtiofs_queue *queue) {
     slot = next;
   }
   if (!queue->lost && virtiofs_virtq_publish(queue->vq))
-    signal_fd(queue->call_fd);
+    notify_driver(queue);
   return true;
 }
 
@@ -189,4 +214,64 @@ void *virtiofs_queue_work(void *arg) {
   }
   announce_exit(queue);
   return NULL;
+}
+
+/* ---- without a worker ---- */
+
+static void hear(struct virtiofs_queue *queue) {
+  if (atomic_load(&queue->rung) && atomic_exchange(&queue->rung, false))
+    (void)drain_fd(queue->wake_fd);
+}
+
+/* As the worker before it sleeps: what comes after this makes wake_fd readable. False if something has come already. */
+static bool lie_down(struct virtiofs_queue *queue) {
+  atomic_store(&queue->sleeping, true);
+  if (atomic_load(&queue->answered) == NULL && !atomic_load(&queue->has_mail))
+    return true;
+  atomic_store(&queue->sleeping, false);
+  return false;
+}
+
+int virtiofs_queue_process(struct virtiofs_queue *queue) {
+  int taken = 0;
+  hear(queue);
+  if (!queue->running)
+    return 0;
+  if (atomic_load_explicit(&queue->sleeping, memory_order_relaxed)) {
+    atomic_store(&queue->sleeping, false);
+    if (!queue->driver_here->polls)
+      virtiofs_virtq_no_kick(queue->vq);
+  }
+  read_mail(queue);
+  while (takes(queue, false) && taken < (int)queue->num && take(queue))
+    taken++;
+  if (publish(queue) || taken > 0)
+    return taken > 0 ? taken : 1;
+  if (!queue->driver_here->polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
+    return 1;
+  return lie_down(queue) ? 0 : 1;
+}
+
+static long long ns_until(const struct timespec *deadline) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)(deadline->tv_sec - now.tv_sec) * 1000000000LL + (deadline->tv_nsec - now.tv_nsec);
+}
+
+bool virtiofs_queue_drain(struct virtiofs_queue *queue, const struct timespec *deadline, bool *late) {
+  atomic_store(&queue->sleeping, false);
+  hear(queue);
+  read_mail(queue);
+  (void)publish(queue);
+  virtiofs_session_cancel(queue->session, queue->index);
+  if (queue->in_flight == 0)
+    return false;
+  long long left = ns_until(deadline);
+  *late = left <= 0;
+  if (!*late && lie_down(queue)) {
+    struct pollfd pfd = {.fd = queue->wake_fd, .events = POLLIN};
+    struct timespec timeout = {.tv_sec = (time_t)(left / 1000000000LL), .tv_nsec = (long)(left % 1000000000LL)};
+    (void)ppoll(&pfd, 1, &timeout, NULL);
+  }
+  return true;
 }

@@ -196,7 +196,7 @@ static inline void tree_release(struct tree *t, uint64_t handle) {
 static inline int tree_write_bytes(struct tree *t, uint64_t handle, uint64_t offset, const void *bytes, uint32_t size,
                                    uint32_t flags, uint32_t write_flags) {
   struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-  struct virtiofs_write_in in = {.node = handle,
+  struct virtiofs_write_in in = {.node = handle & ~UINT64_C(3),
                                  .handle = handle,
                                  .offset = offset,
                                  .size = size,
@@ -214,7 +214,7 @@ static inline int tree_write(struct tree *t, uint64_t handle, uint64_t offset, c
 
 static inline int tree_read(struct tree *t, uint64_t handle, uint64_t offset, void *buf, uint32_t size) {
   struct iovec iov = {.iov_base = buf, .iov_len = size};
-  struct virtiofs_read_in in = {.node = handle,
+  struct virtiofs_read_in in = {.node = handle & ~UINT64_C(3),
                                 .handle = handle,
                                 .offset = offset,
                                 .size = size,
@@ -235,7 +235,7 @@ static inline int tree_resize(struct tree *t, uint64_t node, uint64_t size) {
 
 static inline int tree_fallocate(struct tree *t, uint64_t handle, int mode, uint64_t offset, uint64_t length) {
   struct virtiofs_fallocate_in in = {
-      .node = handle, .handle = handle, .offset = offset, .length = length, .mode = (uint32_t)mode};
+      .node = handle & ~UINT64_C(3), .handle = handle, .offset = offset, .length = length, .mode = (uint32_t)mode};
   return t->ops->fallocate(&t->req, &in);
 }
 

@@ -216,9 +216,9 @@ static void appends(void **state) {
 }
 
 static int64_t copy(struct tree *t, uint64_t from, uint64_t offset, uint64_t to, uint64_t offset_out, uint64_t len) {
-  struct virtiofs_copy_file_range_in in = {.node = from,
+  struct virtiofs_copy_file_range_in in = {.node = from & ~UINT64_C(3),
                                            .handle = from,
-                                           .node_out = to,
+                                           .node_out = to & ~UINT64_C(3),
                                            .handle_out = to,
                                            .offset = offset,
                                            .offset_out = offset_out,
@@ -255,6 +255,46 @@ static void copies(void **state) {
   tree_forget(t, g, 1);
 }
 
+static int64_t to_ns(struct virtiofs_time t) {
+  return t.sec * 1000000000 + t.nsec;
+}
+
+/* As a mount with relatime: where it says something new. */
+static void times_of_access(void **state) {
+  struct tree *t = *state;
+  char byte;
+  uint64_t f = tree_mknod(t, t->root, "f", FILE_MODE), h = tree_open(t, f, O_RDWR);
+  struct virtiofs_setattr_in old = {.node = f, .valid = VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME};
+  assert_int_equal(tree_setattr(t, old), 0);
+  struct virtiofs_attr attr = tree_attr(t, f);
+  assert_true(attr.atime.sec == 0 && attr.mtime.sec == 0);
+  int64_t ctime = to_ns(attr.ctime);
+  struct virtiofs_read_in in = {.node = f, .handle = h, .flags = O_NOATIME};
+  struct virtiofs_read_out out = {.size = 0};
+  assert_int_equal(t->ops->read(&t->req, &in, &out), 0);
+  assert_int_equal(tree_attr(t, f).atime.sec, 0);
+  assert_int_equal(tree_read(t, h, 0, &byte, 1), 0);
+  int64_t first = to_ns(tree_attr(t, f).atime);
+  assert_true(first >= ctime);
+  assert_int_equal(to_ns(tree_attr(t, f).ctime), ctime);
+  assert_int_equal(tree_read(t, h, 0, &byte, 1), 0);
+  assert_int_equal(to_ns(tree_attr(t, f).atime), first);
+  assert_int_equal(tree_write(t, h, 0, "x"), 1);
+  assert_int_equal(tree_read(t, h, 0, &byte, 1), 1);
+  assert_true(to_ns(tree_attr(t, f).atime) > first);
+  /* As far away as a guest can say. */
+  old.atime.sec = INT64_MAX;
+  assert_int_equal(tree_setattr(t, old), 0);
+  assert_int_equal(tree_read(t, h, 0, &byte, 1), 1);
+  assert_true(tree_attr(t, f).atime.sec == INT64_MAX);
+  old.atime.sec = INT64_MIN;
+  assert_int_equal(tree_setattr(t, old), 0);
+  assert_int_equal(tree_read(t, h, 0, &byte, 1), 1);
+  assert_true(to_ns(tree_attr(t, f).atime) > first);
+  tree_release(t, h);
+  tree_forget(t, f, 1);
+}
+
 /* set-user-id goes when the guest says so, and where it can't say it unless root asks. */
 static void privileges_go(void **state) {
   struct tree *t = *state;
@@ -284,6 +324,34 @@ static void privileges_go(void **state) {
     assert_int_equal(tree_attr(t, f).mode & 07777, expected[i]);
   }
   tree_release(t, h);
+  tree_forget(t, f, 1);
+}
+
+/* What a file was opened for counts, whatever the guest says later. */
+static void access_modes(void **state) {
+  struct tree *t = *state;
+  char byte;
+  uint64_t f = tree_mknod(t, t->root, "f", FILE_MODE);
+  uint64_t reads = tree_open(t, f, O_RDONLY), writes = tree_open(t, f, O_WRONLY), neither = tree_open(t, f, 3);
+  assert_int_equal(tree_write(t, writes, 0, "text"), 4);
+  assert_int_equal(tree_write(t, reads, 0, "x"), -EBADF);
+  assert_int_equal(tree_write(t, neither, 0, "x"), -EBADF);
+  assert_int_equal(tree_read(t, reads, 0, &byte, 1), 1);
+  assert_int_equal(tree_read(t, writes, 0, &byte, 1), -EBADF);
+  assert_int_equal(tree_read(t, neither, 0, &byte, 1), -EBADF);
+  assert_int_equal(tree_fallocate(t, reads, 0, 0, 10), -EBADF);
+  assert_int_equal(copy(t, reads, 0, reads, 10, 2), -EBADF);
+  assert_int_equal(copy(t, writes, 0, writes, 10, 2), -EBADF);
+  assert_int_equal(copy(t, reads, 0, writes, 10, 2), 2);
+  struct virtiofs_setattr_in cut = {.node = f, .valid = VIRTIOFS_SET_SIZE, .has_handle = true, .handle = reads};
+  assert_int_equal(tree_setattr(t, cut), -EINVAL);
+  cut.handle = writes;
+  assert_int_equal(tree_setattr(t, cut), 0);
+  t->req.semantics |= VIRTIOFS_SEMANTICS_WRITEBACK_CACHE; /* then pages are read before they are changed */
+  assert_int_equal(tree_read(t, writes, 0, &byte, 1), 0);
+  tree_release(t, reads);
+  tree_release(t, writes);
+  tree_release(t, neither);
   tree_forget(t, f, 1);
 }
 
@@ -317,7 +385,9 @@ int main(void) {
       tree_test(many_segments),
       tree_test(appends),
       tree_test(copies),
+      tree_test(times_of_access),
       tree_test(privileges_go),
+      tree_test(access_modes),
       tree_test(wrong_things_to_open),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,16 @@ static void rename_it(struct tree *t, const char *name, int index) {
   assert_int_equal(tree_rename(t, t->root, name, t->root, other, 0), 0);
 }
 
+/* One that comes later is listed by its new name, where it was. */
+static void rename_ahead(struct tree *t, const char *name, int index) {
+  char later[32], other[40];
+  (void)name;
+  snprintf(later, sizeof later, "f%d", index + 50);
+  snprintf(other, sizeof other, "%s-renamed", later);
+  if (index < 50)
+    assert_int_equal(tree_rename(t, t->root, later, t->root, other, 0), 0);
+}
+
 static void replace_it(struct tree *t, const char *name, int index) {
   (void)index;
   tree_forget(t, tree_mknod(t, t->root, "temporary", FILE_MODE), 1);
@@ -79,7 +89,7 @@ static void remove_behind(struct tree *t, const char *name, int index) {
 
 static void each_name_once(void **state) {
   struct tree *t = *state;
-  meanwhile *const all[] = {NULL, remove_it, make_another, rename_it, replace_it, remove_behind};
+  meanwhile *const all[] = {NULL, remove_it, make_another, rename_it, rename_ahead, replace_it, remove_behind};
   for (size_t i = 0; i < 2 * sizeof all / sizeof all[0]; i++) {
     tree_serve(t, (struct virtiofs_memfs_config){.max_nodes = 1000});
     make_files(t, "f", 100);

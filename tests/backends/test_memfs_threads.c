@@ -188,7 +188,7 @@ static void *append(void *arg) {
   struct iovec iov = {.iov_base = text, .iov_len = 1};
   for (int i = 0; i < 1000; i++) {
     struct virtiofs_write_in in = {.node = files[0],
-                                   .handle = files[0],
+                                   .handle = files[0] | O_RDWR,
                                    .size = 1,
                                    .flags = O_APPEND,
                                    .data = {.iov = &iov, .count = 1, .size = 1}};
@@ -221,9 +221,9 @@ static void *copy_and_cut(void *arg) {
   for (int i = 0; i < 1500; i++) {
     unsigned from = below(w, 2);
     struct virtiofs_copy_file_range_in copy = {.node = files[from],
-                                               .handle = files[from],
+                                               .handle = files[from] | O_RDWR,
                                                .node_out = files[1 - from],
-                                               .handle_out = files[1 - from],
+                                               .handle_out = files[1 - from] | O_RDWR,
                                                .offset = below(w, 50000),
                                                .offset_out = below(w, 50000),
                                                .len = below(w, 50000) + 1};
@@ -231,7 +231,7 @@ static void *copy_and_cut(void *arg) {
     struct virtiofs_setattr_in cut = {.node = files[from], .valid = VIRTIOFS_SET_SIZE, .size = below(w, 70000)};
     struct virtiofs_attr_out attr = {.attr_valid_ns = 0};
     struct virtiofs_fallocate_in hole = {.node = files[from],
-                                         .handle = files[from],
+                                         .handle = files[from] | O_RDWR,
                                          .offset = below(w, 50000),
                                          .length = below(w, 50000) + 1,
                                          .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE};

@@ -58,6 +58,26 @@ static int setup(void **state) {
   return 0;
 }
 
+/* The device in this process, without a thread and a socket. */
+static int setup_here(void **state) {
+  struct bench *b = calloc(1, sizeof *b);
+  assert_non_null(b);
+  script_fs_init(&b->fs);
+  b->fs.records = 50;
+  struct virtiofs_device_config config = {
+      .size = sizeof config, .ops = &script_fs_ops, .fs = &b->fs, .tag = "bench", .request_queues = QUEUES};
+  assert_int_equal(virtiofs_device_new(&b->dev, &config), 0);
+  b->config = (struct virtiofs_client_config){.size = sizeof b->config,
+                                              .request_queues = QUEUES,
+                                              .max_data = 65536,
+                                              .memory = 100000,
+                                              .transport = virtiofs_device_transport(),
+                                              .device = b->dev};
+  b->joined = true;
+  *state = b;
+  return 0;
+}
+
 static int teardown(void **state) {
   struct bench *b = *state;
   virtiofs_client_free(b->client);
@@ -414,7 +434,23 @@ static void bad_configs(void **state) {
   assert_null(b->client);
 }
 
+/* One after the other, over one device. */
+static void devices_have_one_driver(void **state) {
+  struct bench *b = *state;
+  struct virtiofs_client *other;
+  start(b);
+  assert_int_equal(virtiofs_client_new(&other, &b->config), -EBUSY);
+  (void)lookup(b, 1, "17");
+  virtiofs_client_free(b->client);
+  assert_int_equal(script_fs_forgets(&b->fs, 17), 1); /* nothing of it is left */
+  start(b);
+  (void)lookup(b, 1, "17");
+  assert_int_equal(virtiofs_client_reconnect(b->client), -EINVAL);
+}
+
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define HERE_TEST(test)                                                                                                \
+  { .name = #test "_here", .test_func = test, .setup_func = setup_here, .teardown_func = teardown }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -431,6 +467,17 @@ int main(void) {
       CLIENT_TEST(a_device_that_hangs_up),
       CLIENT_TEST(a_server_that_never_answers),
       CLIENT_TEST(bad_configs),
+      HERE_TEST(rings_of_each_kind),
+      HERE_TEST(with_polling),
+      HERE_TEST(with_packed_rings),
+      HERE_TEST(with_bare_rings),
+      HERE_TEST(queues_have_threads_of_their_own),
+      HERE_TEST(many_in_flight),
+      HERE_TEST(notifications_for_poll),
+      HERE_TEST(calls_are_raw),
+      HERE_TEST(too_many_for_the_ring_wait),
+      HERE_TEST(a_server_that_never_answers),
+      HERE_TEST(devices_have_one_driver),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

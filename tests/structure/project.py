@@ -23,7 +23,7 @@ PURE = ["base", "msg", "fuse", "mem", "virtq", "nodes", "session"]
 HEADERS = {
     "types.h": "base", "log.h": "base", "version.h": "base",
     "message.h": "msg", "fuse.h": "fuse", "memory.h": "mem",
-    "virtq.h": "virtq", "driverq.h": "virtq", "dax.h": "dax",
+    "virtq.h": "virtq", "driverq.h": "virtq", "transport.h": "virtq", "dax.h": "dax",
     "backend.h": "session", "request.h": "session", "relay.h": "relay",
     "vhost_user.h": "vhost", "fusedev.h": "fusedev",
     "device.h": "device", "client.h": "client",

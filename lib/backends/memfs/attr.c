@@ -42,6 +42,8 @@ static int check(const struct node *node, const struct virtiofs_setattr_in *in) 
     return -EOPNOTSUPP;
   if ((in->valid & VIRTIOFS_SET_SIZE) != 0 && node->type != VIRTIOFS_S_IFREG)
     return node->type == VIRTIOFS_S_IFDIR ? -EISDIR : -EINVAL;
+  if ((in->valid & VIRTIOFS_SET_SIZE) != 0 && in->has_handle && !virtiofs_memfs_may_write(in->handle))
+    return -EINVAL; /* as ftruncate(2) */
   return 0;
 }
 
@@ -53,7 +55,7 @@ static int set_size(struct virtiofs_memfs *fs, struct node *node, const struct v
     return rc;
   virtiofs_memfs_kill_privileges(fs, node, (in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0);
   if (in->has_handle || before != in->size)
-    virtiofs_memfs_changed(node);
+    virtiofs_memfs_changed(fs, node);
   return 0;
 }
 
@@ -67,7 +69,7 @@ static void set_owner(struct virtiofs_memfs *fs, struct node *node, const struct
 
 /* The size first, as nothing else can fail; the owner before the mode, which may set again what it takes away. */
 static int set_locked(struct virtiofs_memfs *fs, struct node *node, const struct virtiofs_setattr_in *in) {
-  const struct virtiofs_time now = virtiofs_memfs_now();
+  const struct virtiofs_time now = virtiofs_memfs_now(fs);
   const uint32_t valid = in->valid;
   if ((valid & VIRTIOFS_SET_SIZE) != 0) {
     int rc = set_size(fs, node, in);
@@ -109,13 +111,12 @@ int virtiofs_memfs_setattr(struct virtiofs_req *req, const struct virtiofs_setat
 
 int virtiofs_memfs_readlink(struct virtiofs_req *req, const struct virtiofs_readlink_in *in,
                             struct virtiofs_readlink_out *out) {
-  (void)req;
   struct node *node = virtiofs_memfs_node(in->node);
   if (node->type != VIRTIOFS_S_IFLNK)
     return -EINVAL;
   out->len = (uint32_t)node->size; /* constant, as the target is */
   memcpy(out->target, node->target, out->len);
-  virtiofs_memfs_accessed(node, 0);
+  virtiofs_memfs_accessed(virtiofs_req_fs(req), node, 0);
   return 0;
 }
 

@@ -81,8 +81,9 @@ static ssize_t transfer(transfer_fn *fn, int fd, const struct virtiofs_data *dat
 
 /* ---- opening ---- */
 
-void virtiofs_memfs_give_handle(const struct virtiofs_memfs *fs, struct node *node, struct virtiofs_open_out *out) {
-  out->handle = (uintptr_t)virtiofs_memfs_node_get(node, 1);
+void virtiofs_memfs_give_handle(const struct virtiofs_memfs *fs, struct node *node, uint32_t flags,
+                                struct virtiofs_open_out *out) {
+  out->handle = virtiofs_memfs_handle(virtiofs_memfs_node_get(node, 1), flags);
   out->flags = fs->shared ? 0 : VIRTIOFS_OPEN_KEEP_CACHE;
 }
 
@@ -99,13 +100,13 @@ int virtiofs_memfs_open_node(struct virtiofs_memfs *fs, struct node *node, uint3
     int rc = virtiofs_memfs_resize(fs, node, 0);
     if (rc == 0) {
       virtiofs_memfs_kill_privileges(fs, node, kill_suidgid);
-      virtiofs_memfs_changed(node);
+      virtiofs_memfs_changed(fs, node);
     }
     virtiofs_memfs_unlock(node);
     if (rc != 0)
       return rc;
   }
-  virtiofs_memfs_give_handle(fs, node, out);
+  virtiofs_memfs_give_handle(fs, node, flags, out);
   return 0;
 }
 
@@ -115,7 +116,7 @@ int virtiofs_memfs_open(struct virtiofs_req *req, const struct virtiofs_open_in 
 }
 
 void virtiofs_memfs_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
-  virtiofs_memfs_node_put(virtiofs_req_fs(req), virtiofs_memfs_node(in->handle), 1);
+  virtiofs_memfs_node_put(virtiofs_req_fs(req), virtiofs_memfs_handle_node(in->handle), 1);
 }
 
 int virtiofs_memfs_fsync(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
@@ -141,9 +142,15 @@ static int file_of(struct node *node) {
   return fd;
 }
 
+static bool writes_back(const struct virtiofs_req *req) {
+  return (virtiofs_req_semantics(req) & VIRTIOFS_SEMANTICS_WRITEBACK_CACHE) != 0;
+}
+
 int virtiofs_memfs_read(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out) {
-  (void)req;
-  struct node *node = virtiofs_memfs_node(in->handle);
+  struct node *node = virtiofs_memfs_handle_node(in->handle);
+  /* A guest that writes back fills up pages before it changes them. */
+  if (!virtiofs_memfs_may_read(in->handle) && !writes_back(req))
+    return -EBADF;
   int fd = file_of(node);
   if (fd >= 0) {
     ssize_t n = transfer(preadv, fd, &in->data, in->size, in->offset);
@@ -151,14 +158,13 @@ int virtiofs_memfs_read(struct virtiofs_req *req, const struct virtiofs_read_in 
       return (int)n;
     out->size = (uint32_t)n;
   }
-  virtiofs_memfs_accessed(node, in->flags);
+  virtiofs_memfs_accessed(virtiofs_req_fs(req), node, in->flags);
   return 0;
 }
 
 /* Where an append goes is for the guest to say if it writes back. */
 static bool appends(const struct virtiofs_req *req, const struct virtiofs_write_in *in) {
-  return (in->flags & O_APPEND) != 0 && (in->write_flags & VIRTIOFS_WRITE_CACHE) == 0 &&
-         (virtiofs_req_semantics(req) & VIRTIOFS_SEMANTICS_WRITEBACK_CACHE) == 0;
+  return (in->flags & O_APPEND) != 0 && (in->write_flags & VIRTIOFS_WRITE_CACHE) == 0 && !writes_back(req);
 }
 
 static ssize_t write_locked(struct virtiofs_memfs *fs, struct node *node, const struct virtiofs_write_in *in,
@@ -180,7 +186,9 @@ static ssize_t write_locked(struct virtiofs_memfs *fs, struct node *node, const 
 
 int virtiofs_memfs_write(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out) {
   struct virtiofs_memfs *fs = virtiofs_req_fs(req);
-  struct node *node = virtiofs_memfs_node(in->handle);
+  struct node *node = virtiofs_memfs_handle_node(in->handle);
+  if (!virtiofs_memfs_may_write(in->handle))
+    return -EBADF;
   if (in->size == 0)
     return 0;
   virtiofs_memfs_write_lock(node);
@@ -188,9 +196,8 @@ int virtiofs_memfs_write(struct virtiofs_req *req, const struct virtiofs_write_i
   if (n > 0) {
     virtiofs_memfs_kill_privileges(fs, node, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
     /* What is written back has got its time when the guest's program wrote it, and the guest sets it. */
-    if ((in->write_flags & VIRTIOFS_WRITE_CACHE) == 0 ||
-        (virtiofs_req_semantics(req) & VIRTIOFS_SEMANTICS_WRITEBACK_CACHE) == 0)
-      virtiofs_memfs_changed(node);
+    if ((in->write_flags & VIRTIOFS_WRITE_CACHE) == 0 || !writes_back(req))
+      virtiofs_memfs_changed(fs, node);
   }
   virtiofs_memfs_unlock(node);
   if (n < 0)
@@ -231,7 +238,9 @@ static int allocate(struct virtiofs_memfs *fs, struct node *node, uint32_t mode,
 
 int virtiofs_memfs_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
   struct virtiofs_memfs *fs = virtiofs_req_fs(req);
-  struct node *node = virtiofs_memfs_node(in->handle);
+  struct node *node = virtiofs_memfs_handle_node(in->handle);
+  if (!virtiofs_memfs_may_write(in->handle))
+    return -EBADF;
   switch (in->mode) {
   case 0:
   case FALLOC_FL_KEEP_SIZE:
@@ -246,7 +255,7 @@ int virtiofs_memfs_fallocate(struct virtiofs_req *req, const struct virtiofs_fal
   int rc = allocate(fs, node, in->mode, in->offset, in->length);
   if (rc == 0) {
     virtiofs_memfs_kill_privileges(fs, node, kills(req));
-    virtiofs_memfs_changed(node);
+    virtiofs_memfs_changed(fs, node);
   }
   virtiofs_memfs_unlock(node);
   return rc;
@@ -256,7 +265,7 @@ int virtiofs_memfs_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_i
   (void)req;
   if (in->whence != SEEK_DATA && in->whence != SEEK_HOLE)
     return -EINVAL; /* the guest knows its own position, and the size */
-  int fd = file_of(virtiofs_memfs_node(in->handle));
+  int fd = file_of(virtiofs_memfs_handle_node(in->handle));
   if (fd < 0)
     return -ENXIO;
   off_t offset = lseek(fd, (off_t)in->offset, (int)in->whence);
@@ -311,7 +320,9 @@ static ssize_t copy_locked(struct virtiofs_memfs *fs, const struct node *from, s
 int virtiofs_memfs_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                    struct virtiofs_copy_file_range_out *out) {
   struct virtiofs_memfs *fs = virtiofs_req_fs(req);
-  struct node *from = virtiofs_memfs_node(in->handle), *to = virtiofs_memfs_node(in->handle_out);
+  struct node *from = virtiofs_memfs_handle_node(in->handle), *to = virtiofs_memfs_handle_node(in->handle_out);
+  if (!virtiofs_memfs_may_read(in->handle) || !virtiofs_memfs_may_write(in->handle_out))
+    return -EBADF;
   if (in->flags != 0)
     return -EINVAL;
   if (in->len == 0)
@@ -320,12 +331,12 @@ int virtiofs_memfs_copy_file_range(struct virtiofs_req *req, const struct virtio
   ssize_t n = copy_locked(fs, from, to, in->offset, in->offset_out, in->len);
   if (n > 0) {
     virtiofs_memfs_kill_privileges(fs, to, kills(req));
-    virtiofs_memfs_changed(to);
+    virtiofs_memfs_changed(fs, to);
   }
   unlock_pair(from, to);
   if (n < 0)
     return (int)n;
-  virtiofs_memfs_accessed(from, 0);
+  virtiofs_memfs_accessed(fs, from, 0);
   out->size = (uint64_t)n;
   return 0;
 }

@@ -73,6 +73,6 @@ void virtiofs_memfs_file_close(struct virtiofs_memfs *fs, int fd);
 int virtiofs_memfs_error(int host_errno);
 
 /** virtiofs_memfs_now - the time for what changes now. */
-struct virtiofs_time virtiofs_memfs_now(void);
+struct virtiofs_time virtiofs_memfs_now(const struct virtiofs_memfs *fs);
 
 #endif

@@ -110,7 +110,7 @@ static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, 
   uint64_t end = atomic_load_explicit(&listing->end, memory_order_relaxed);
   bool complete = dir->nlink == 0 || (add_dots(&call, dir, in->offset) && add_names(&call, names, in->offset, end));
   virtiofs_memfs_unlock(dir);
-  virtiofs_memfs_accessed(dir, 0);
+  virtiofs_memfs_accessed(call.fs, dir, 0);
   return complete || call.any ? 0 : -EINVAL; /* nothing at all would look like the directory's end */
 }
 

@@ -99,7 +99,7 @@ static void name_it(struct making *m, struct virtiofs_entry_out *out) {
   if (m->node->type == VIRTIOFS_S_IFDIR)
     m->node->dir.parent = virtiofs_memfs_node_get(m->dir, 1);
   virtiofs_memfs_entry(m->fs, m->node, out);
-  virtiofs_memfs_add(m->dir, m->entry, m->node);
+  virtiofs_memfs_add(m->fs, m->dir, m->entry, m->node);
 }
 
 static int make(struct making *m, struct virtiofs_entry_out *out) {
@@ -213,7 +213,7 @@ int virtiofs_memfs_create(struct virtiofs_req *req, const struct virtiofs_create
   rc = virtiofs_memfs_can_add(m.fs, m.dir, &m.name);
   if (rc == 0) {
     name_it(&m, &out->entry);
-    virtiofs_memfs_give_handle(m.fs, m.node, &out->open);
+    virtiofs_memfs_give_handle(m.fs, m.node, in->flags, &out->open);
   } else if (rc == -EEXIST && (in->flags & O_EXCL) == 0 && virtiofs_memfs_find(m.fs, m.dir, &m.name, &entry) == 0) {
     there = virtiofs_memfs_node_get(entry->node, 1);
   }
@@ -240,7 +240,7 @@ int virtiofs_memfs_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfi
   inherit(&m);
   virtiofs_memfs_unlock(m.dir);
   if (rc == 0) {
-    virtiofs_memfs_give_handle(m.fs, m.node, &out->open);
+    virtiofs_memfs_give_handle(m.fs, m.node, in->flags, &out->open);
     virtiofs_memfs_entry(m.fs, m.node, &out->entry);
   }
   virtiofs_memfs_node_put(m.fs, m.node, 1); /* no name holds it */

@@ -75,7 +75,7 @@ static void configure(struct virtiofs_memfs *fs, const struct virtiofs_memfs_con
   atomic_init(&fs->memfd_flags, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
   /* Without it, names could be chosen that all fall into one bucket. */
   if (getrandom(&fs->seed, sizeof fs->seed, GRND_NONBLOCK) != sizeof fs->seed)
-    fs->seed = (uint64_t)virtiofs_memfs_now().nsec ^ (uintptr_t)fs;
+    fs->seed = (uint64_t)virtiofs_memfs_now(fs).nsec ^ (uintptr_t)fs;
 }
 
 int virtiofs_memfs_new(struct virtiofs_memfs **out, const struct virtiofs_memfs_config *config) {

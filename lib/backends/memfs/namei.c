@@ -71,7 +71,7 @@ static int remove_name(struct virtiofs_req *req, uint64_t parent, const struct v
   int rc = virtiofs_memfs_find(fs, dir, name, &entry);
   if (rc == 0 && (entry->node->type == VIRTIOFS_S_IFDIR) != directory)
     rc = directory ? -ENOTDIR : -EISDIR;
-  struct virtiofs_time now = virtiofs_memfs_now();
+  struct virtiofs_time now = virtiofs_memfs_now(fs);
   if (rc == 0 && !virtiofs_memfs_unname(fs, entry->node, now))
     rc = -ENOTEMPTY;
   if (rc == 0) {
@@ -107,12 +107,13 @@ int virtiofs_memfs_can_add(const struct virtiofs_memfs *fs, struct node *dir, co
   return dir->nlink == 0 ? -ENOENT : virtiofs_memfs_names_reserve(&dir->dir.names);
 }
 
-void virtiofs_memfs_add(struct node *dir, struct entry *entry, struct node *take_node) {
+void virtiofs_memfs_add(const struct virtiofs_memfs *fs, struct node *dir, struct entry *entry,
+                        struct node *take_node) {
   entry->node = take_node;
   virtiofs_memfs_names_insert(&dir->dir.names, entry);
   if (take_node->type == VIRTIOFS_S_IFDIR)
     dir->nlink++;
-  virtiofs_memfs_changed(dir);
+  virtiofs_memfs_changed(fs, dir);
 }
 
 /* A further link counts as a node, so that names too have a limit. */
@@ -125,7 +126,7 @@ static int count_link(struct virtiofs_memfs *fs, struct node *node) {
   if (rc != 0)
     return rc;
   node->nlink++;
-  node->ctime = virtiofs_memfs_now();
+  node->ctime = virtiofs_memfs_now(fs);
   return 0;
 }
 
@@ -147,7 +148,7 @@ int virtiofs_memfs_link(struct virtiofs_req *req, const struct virtiofs_link_in 
     virtiofs_memfs_unlock(node);
   }
   if (rc == 0)
-    virtiofs_memfs_add(dir, entry, virtiofs_memfs_node_get(node, 1));
+    virtiofs_memfs_add(fs, dir, entry, virtiofs_memfs_node_get(node, 1));
   virtiofs_memfs_unlock(dir);
   if (rc != 0)
     free(entry);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,24 @@ enum {
 
 struct node *virtiofs_memfs_node(uint64_t node) {
   return (struct node *)(uintptr_t)node;
+}
+
+_Static_assert(alignof(struct node) > O_ACCMODE, "an access mode fits beside the pointer");
+
+uint64_t virtiofs_memfs_handle(const struct node *node, uint32_t flags) {
+  return (uintptr_t)node | (flags & O_ACCMODE);
+}
+
+struct node *virtiofs_memfs_handle_node(uint64_t handle) {
+  return virtiofs_memfs_node(handle & ~(uint64_t)O_ACCMODE);
+}
+
+bool virtiofs_memfs_may_read(uint64_t handle) {
+  return (handle & O_ACCMODE) == O_RDONLY || (handle & O_ACCMODE) == O_RDWR;
+}
+
+bool virtiofs_memfs_may_write(uint64_t handle) {
+  return (handle & O_ACCMODE) == O_WRONLY || (handle & O_ACCMODE) == O_RDWR;
 }
 
 /* ---- life ---- */
@@ -37,7 +56,7 @@ int virtiofs_memfs_node_new(struct virtiofs_memfs *fs, uint32_t mode, struct nod
   node->type = mode & VIRTIOFS_S_IFMT;
   node->mode = mode & PERMISSIONS;
   node->nlink = node->type == VIRTIOFS_S_IFDIR ? 2 : 1;
-  node->btime = node->atime = node->mtime = node->ctime = virtiofs_memfs_now();
+  node->btime = node->atime = node->mtime = node->ctime = virtiofs_memfs_now(fs);
   if (node->type == VIRTIOFS_S_IFREG) {
     node->file.fd = -1;
     node->file.dense = true;
@@ -131,18 +150,18 @@ void virtiofs_memfs_entry(const struct virtiofs_memfs *fs, struct node *node, st
   virtiofs_memfs_attr(fs, node, &out->attr);
 }
 
-void virtiofs_memfs_changed(struct node *node) {
-  node->mtime = node->ctime = virtiofs_memfs_now();
+void virtiofs_memfs_changed(const struct virtiofs_memfs *fs, struct node *node) {
+  node->mtime = node->ctime = virtiofs_memfs_now(fs);
 }
 
 static bool is_before(struct virtiofs_time a, struct virtiofs_time b) {
   return a.sec < b.sec || (a.sec == b.sec && a.nsec <= b.nsec);
 }
 
-void virtiofs_memfs_accessed(struct node *node, uint32_t open_flags) {
+void virtiofs_memfs_accessed(const struct virtiofs_memfs *fs, struct node *node, uint32_t open_flags) {
   if ((open_flags & O_NOATIME) != 0)
     return;
-  struct virtiofs_time now = virtiofs_memfs_now();
+  struct virtiofs_time now = virtiofs_memfs_now(fs);
   virtiofs_memfs_read_lock(node);
   bool stale =
       is_before(node->atime, node->mtime) || is_before(node->atime, node->ctime) || node->atime.sec <= now.sec - DAY;

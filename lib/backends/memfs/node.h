@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** Everything that has attributes. A node is a pointer to one of these, and so is the handle of an open file. */
+/** Everything that has attributes. A node is a pointer to one of these; the handle of an open file is that and its
+ * access mode, in the bits which are 0 in a pointer. */
 #ifndef VIRTIOFS_LIB_BACKENDS_MEMFS_NODE_H
 #define VIRTIOFS_LIB_BACKENDS_MEMFS_NODE_H
 
@@ -43,8 +44,21 @@ struct node {
   };
 };
 
-/** virtiofs_memfs_node - the node that a reply of ours named so; or the one that a file's handle holds. */
+/** virtiofs_memfs_node - the node that a reply of ours named so. */
 struct node *virtiofs_memfs_node(uint64_t node);
+
+/**
+ * virtiofs_memfs_handle - of an open file
+ * @flags: open(2)'s; the access mode counts
+ */
+uint64_t virtiofs_memfs_handle(const struct node *node, uint32_t flags);
+
+/** virtiofs_memfs_handle_node - the node that a file's handle holds. */
+struct node *virtiofs_memfs_handle_node(uint64_t handle);
+
+/** virtiofs_memfs_may_read - was it opened for that? virtiofs_memfs_may_write - and for that? */
+bool virtiofs_memfs_may_read(uint64_t handle);
+bool virtiofs_memfs_may_write(uint64_t handle);
 
 /**
  * virtiofs_memfs_node_new - a node that nobody knows
@@ -75,10 +89,10 @@ uint64_t virtiofs_memfs_attr_valid(const struct virtiofs_memfs *fs, const struct
 void virtiofs_memfs_entry(const struct virtiofs_memfs *fs, struct node *node, struct virtiofs_entry_out *out);
 
 /** virtiofs_memfs_changed - contents, or the names of a directory, have changed: mtime and ctime; under its lock. */
-void virtiofs_memfs_changed(struct node *node);
+void virtiofs_memfs_changed(const struct virtiofs_memfs *fs, struct node *node);
 
 /** virtiofs_memfs_accessed - was read: atime, where it says something new (relatime). Takes the lock itself. */
-void virtiofs_memfs_accessed(struct node *node, uint32_t open_flags);
+void virtiofs_memfs_accessed(const struct virtiofs_memfs *fs, struct node *node, uint32_t open_flags);
 
 /** virtiofs_memfs_kill_privileges - what a change of contents takes away, under the lock; @suidgid: the bits too. */
 void virtiofs_memfs_kill_privileges(struct virtiofs_memfs *fs, struct node *node, bool suidgid);

@@ -22,7 +22,7 @@ int virtiofs_memfs_find(const struct virtiofs_memfs *fs, const struct node *dir,
 int virtiofs_memfs_can_add(const struct virtiofs_memfs *fs, struct node *dir, const struct virtiofs_name *name);
 
 /** virtiofs_memfs_add - after that, under the same lock: a name for @take_node, of which one reference is taken. */
-void virtiofs_memfs_add(struct node *dir, struct entry *entry, struct node *take_node);
+void virtiofs_memfs_add(const struct virtiofs_memfs *fs, struct node *dir, struct entry *entry, struct node *take_node);
 
 /** virtiofs_memfs_unname - one name less, under its directory's lock. Return: false for a directory that isn't empty,
  * and then nothing has changed. */
@@ -68,7 +68,8 @@ int virtiofs_memfs_copy_file_range(struct virtiofs_req *req, const struct virtio
                                    struct virtiofs_copy_file_range_out *out);
 
 /** virtiofs_memfs_give_handle - of a regular file; holds a reference. */
-void virtiofs_memfs_give_handle(const struct virtiofs_memfs *fs, struct node *node, struct virtiofs_open_out *out);
+void virtiofs_memfs_give_handle(const struct virtiofs_memfs *fs, struct node *node, uint32_t flags,
+                                struct virtiofs_open_out *out);
 
 /** virtiofs_memfs_open_node - the same after a look at the type and the flags; truncates if O_TRUNC says so. */
 int virtiofs_memfs_open_node(struct virtiofs_memfs *fs, struct node *node, uint32_t flags, bool kill_suidgid,

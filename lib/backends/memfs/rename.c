@@ -161,7 +161,7 @@ int virtiofs_memfs_rename(struct virtiofs_req *req, const struct virtiofs_rename
   struct move m = {.fs = fs,
                    .from_dir = virtiofs_memfs_node(in->parent),
                    .to_dir = virtiofs_memfs_node(in->new_parent),
-                   .now = virtiofs_memfs_now()};
+                   .now = virtiofs_memfs_now(fs)};
   const uint32_t others = VIRTIOFS_RENAME_NOREPLACE | VIRTIOFS_RENAME_WHITEOUT;
   if ((in->flags & VIRTIOFS_RENAME_EXCHANGE) != 0 && (in->flags & others) != 0)
     return -EINVAL;

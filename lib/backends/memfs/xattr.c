@@ -138,7 +138,7 @@ int virtiofs_memfs_setxattr(struct virtiofs_req *req, const struct virtiofs_setx
   virtiofs_memfs_write_lock(node);
   rc = put_in(fs, node, xattr, in->flags);
   if (rc == 0)
-    node->ctime = virtiofs_memfs_now();
+    node->ctime = virtiofs_memfs_now(fs);
   virtiofs_memfs_unlock(node);
   if (rc != 0)
     free(xattr);
@@ -197,7 +197,7 @@ int virtiofs_memfs_removexattr(struct virtiofs_req *req, const struct virtiofs_r
   virtiofs_memfs_write_lock(node);
   rc = virtiofs_memfs_xattr_drop(virtiofs_req_fs(req), node, in->name.str, in->name.len);
   if (rc == 0)
-    node->ctime = virtiofs_memfs_now();
+    node->ctime = virtiofs_memfs_now(virtiofs_req_fs(req));
   virtiofs_memfs_unlock(node);
   return rc;
 }
