@@ -101,10 +101,11 @@ make_initramfs() {
 compile_programs() {
   local log=$guest/programs.log
   mkdir -p "$1.new"
-  "${CC:-cc}" -std=c11 -O1 -Wall -Wextra -static -o "$1.new/probe" "$here"/programs/*.c >"$log" 2>&1 || {
+  if ! "${CC:-cc}" -std=c11 -O1 -Wall -Wextra -static -o "$1.new/probe" "$here"/programs/*.c >"$log" 2>&1 ||
+    ! "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$1.new/posix" "$here"/../posix/*.c >"$log" 2>&1; then
     cat "$log" >&2
     die "the guest's programs don't compile"
-  }
+  fi
   rm -rf "$1"
   mv "$1.new" "$1"
 }
@@ -149,7 +150,7 @@ main() {
     progress "making the guest's initramfs"
     make_initramfs "$initramfs" "${modules[@]}"
   fi
-  programs=$guest/programs-$(cat "$here/prepare.sh" "$here"/programs/* | key_of)
+  programs=$guest/programs-$(cat "$here/prepare.sh" "$here"/programs/* "$here"/../posix/*.[ch] | key_of)
   if [[ ! -x $programs/probe ]]; then
     progress "compiling the guest's programs"
     compile_programs "$programs"

@@ -167,7 +167,7 @@ static void open_files(void) {
   topic("open and removed");
   IS(fill("gone", "text"), 0);
   int fd = open("gone", O_RDWR);
-  struct stat st;
+  struct stat st = {.st_mode = 0};
   IS(e(unlink("gone")), 0);
   IS(e(fstat(fd, &st)), 0);
   IS(st.st_nlink, 0);
