@@ -14,11 +14,13 @@ enum { KEY_SOCKET = 0x100, KEY_LIST, KEY_ONLY, KEY_EXCEPT, KEY_HOSTILE, KEY_QUEU
 
 /* In this order: those that share a connection first, as some servers leave when the front-end does. */
 static const struct group *const groups[] = {
-    &lookup_group,  &forget_group, &getattr_group,    &setattr_group,         &create_group,       &open_group,
-    &read_group,    &write_group,  &readdir_group,    &readdirplus_group,     &rename_group,       &link_group,
-    &symlink_group, &unlink_group, &mkdir_group,      &mknod_group,           &xattr_group,        &space_group,
-    &sync_group,    &lock_group,   &misc_group,       &header_group,          &queues_group,       &rings_group,
-    &init_group,    &vhost_group,  &hostile_id_group, &hostile_request_group, &hostile_ring_group, &hostile_vhost_group,
+    &lookup_group,        &forget_group,     &getattr_group,         &setattr_group,      &create_group,
+    &open_group,          &read_group,       &write_group,           &readdir_group,      &readdirplus_group,
+    &rename_group,        &link_group,       &symlink_group,         &unlink_group,       &mkdir_group,
+    &mknod_group,         &xattr_group,      &space_group,           &sync_group,         &lock_group,
+    &misc_group,          &header_group,     &queues_group,          &rings_group,        &init_group,
+    &vhost_group,         &hostile_id_group, &hostile_request_group, &hostile_ring_group, &hostile_packed_group,
+    &hostile_vhost_group,
 };
 enum { GROUPS = sizeof(groups) / sizeof(groups[0]), PATTERNS_MAX = 32 };
 

@@ -50,7 +50,7 @@ extern const struct group init_group, header_group, lookup_group, forget_group, 
     create_group, open_group, read_group, write_group, readdir_group, readdirplus_group, rename_group, link_group,
     symlink_group, unlink_group, mkdir_group, mknod_group, xattr_group, space_group, sync_group, lock_group, misc_group,
     queues_group, rings_group, vhost_group, hostile_request_group, hostile_id_group, hostile_ring_group,
-    hostile_vhost_group;
+    hostile_packed_group, hostile_vhost_group;
 
 /* ---- the server ---- */
 

@@ -8,6 +8,8 @@
 
 #define INDIRECT_DESC VIRTIOFS_VIRTQ_F_INDIRECT_DESC
 #define TABLE_AT 0x200000U
+/* How long a device may take to see what is wrong. */
+#define LOOK_MS 300
 
 static struct wire *mounted_with(struct test *t, uint64_t features) {
   wire_up(t, features, 2);
@@ -68,6 +70,19 @@ static void head_65535(struct test *t) {
 }
 
 static void next_out_of_range(struct test *t) {
+  struct desc *desc = getattr(t);
+  struct used used;
+  /* What would be right is there, but behind the table's end. */
+  desc[2].next = RING_SIZE + 1;
+  desc[RING_SIZE + 1] = desc[3];
+  ring_put(t->wire, 1, 2);
+  ring_kick(t->wire, 1);
+  int rc = ring_take(t->wire, 1, &used, LOOK_MS);
+  expect(t, rc != 1 || used.len < 120, "a descriptor behind the table's end was followed");
+  ring_survived(t);
+}
+
+static void next_65000(struct test *t) {
   struct desc *desc = getattr(t);
   desc[2].next = 65000;
   show(t);
@@ -226,8 +241,14 @@ static void table_in_table(struct test *t) {
 
 static void table_next(struct test *t) {
   struct desc *entries = table(t);
+  struct used used;
   entries[0].next = 9;
-  show(t);
+  entries[9] = entries[1];
+  ring_put(t->wire, 1, 2);
+  ring_kick(t->wire, 1);
+  int rc = ring_take(t->wire, 1, &used, LOOK_MS);
+  expect(t, rc != 1 || used.len < 120, "a descriptor behind the table's end was followed");
+  ring_survived(t);
 }
 
 static void table_loop(struct test *t) {
@@ -291,6 +312,7 @@ static const struct check hostile_ring_checks[] = {
     {"head", "virtio 2.7.6: a head is less than the ring's size", head_out_of_range, ALONE | HOSTILE, 0, 0},
     {"head-65535", "virtio 2.7.6: a head is less than the ring's size", head_65535, ALONE | HOSTILE, 0, 0},
     {"next", "virtio 2.7.5: next is less than the ring's size", next_out_of_range, ALONE | HOSTILE, 0, 0},
+    {"next-65000", "virtio 2.7.5: next is less than the ring's size", next_65000, ALONE | HOSTILE, 0, 0},
     {"request-nowhere", "vhost-user memory (CVE-2018-1059): a request where there is no memory", request_nowhere,
      ALONE | HOSTILE, 0, 0},
     {"reply-nowhere", "vhost-user memory (CVE-2018-1059): a reply's room where there is no memory", reply_nowhere,

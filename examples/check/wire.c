@@ -266,7 +266,10 @@ void wire_ring(struct test *t, uint32_t index, uint16_t base) {
                                                 .used = (uint64_t)(uintptr_t)ring->used};
   step(t, wire_tell_state(w, VIRTIOFS_VHOST_USER_SET_VRING_NUM, index, RING_SIZE), VIRTIOFS_VHOST_USER_SET_VRING_NUM);
   if (!w->skip_base)
-    step(t, wire_tell_state(w, VIRTIOFS_VHOST_USER_SET_VRING_BASE, index, base), VIRTIOFS_VHOST_USER_SET_VRING_BASE);
+    step(t,
+         wire_tell_state(w, VIRTIOFS_VHOST_USER_SET_VRING_BASE, index,
+                         w->packed_base ? VIRTIOFS_VIRTQ_PACKED_BASE : base),
+         VIRTIOFS_VHOST_USER_SET_VRING_BASE);
   step(t, wire_tell(w, VIRTIOFS_VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0),
        VIRTIOFS_VHOST_USER_SET_VRING_ADDR);
   step(t, wire_tell_fd(w, VIRTIOFS_VHOST_USER_SET_VRING_CALL, index, ring->call_fd),

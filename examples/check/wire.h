@@ -45,6 +45,7 @@ struct wire {
   struct test *t; /* NULL: nobody is told */
   int fd, timeout_ms;
   uint64_t features, protocol; /* agreed on */
+  bool packed_base;            /* SET_VRING_BASE says the beginning of a packed ring */
   bool skip_base;              /* SET_VRING_BASE is left out */
   int memory_fd;
   unsigned char *memory; /* WIRE_MAPPED bytes, of which the first WIRE_MEMORY are at WIRE_GPA */
