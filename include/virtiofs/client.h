@@ -80,6 +80,20 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_new(struct virtiofs_client
  */
 VIRTIOFS_EXPORT void virtiofs_client_free(struct virtiofs_client *client);
 
+/**
+ * virtiofs_client_reconnect - begin again with the device that listens there now
+ *
+ * After the connection broke, or at any time: what is in flight is done with -ECONNRESET first. Memory, requests and
+ * features stay; nodes and handles of before mean nothing any more, so views by path have to be freed before, and
+ * virtiofs_client_init() has to be called again. The old device must not write to the memory any more, as one that has
+ * hung up doesn't.
+ *
+ * Return: as virtiofs_client_new(); -EINVAL for a client that was given a descriptor; -ENOTSUP also if this device
+ * lacks a feature that the other had. After an error the client stays broken, and it may be tried again. Threads: one,
+ * while no queue is used.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_reconnect(struct virtiofs_client *client);
+
 /** virtiofs_client_features - what was agreed on: VIRTIOFS_VIRTQ_F_... Threads: any. */
 VIRTIOFS_EXPORT uint64_t virtiofs_client_features(const struct virtiofs_client *client);
 

@@ -101,35 +101,39 @@ void *virtiofs_client_alloc(struct virtiofs_client *client, size_t bytes) {
   return at;
 }
 
+/* An empty ring, which the device is told of. */
 static int start_ring(struct virtiofs_client *client, uint32_t index) {
   struct virtiofs_client_queue *queue = &client->queues[index];
-  uint32_t num = client->config.queue_size;
-  uint64_t features = client->fe.features;
-  bool packed = (features & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0;
-  struct virtiofs_vhost_ring ring = {.num = num,
+  bool packed = (client->fe.features & VIRTIOFS_VIRTQ_F_RING_PACKED) != 0;
+  struct virtiofs_vhost_ring ring = {.num = client->config.queue_size,
                                      .base = packed ? VIRTIOFS_VIRTQ_PACKED_BASE : 0,
+                                     .desc = queue->desc,
+                                     .driver = queue->driver,
+                                     .device = queue->device,
                                      .kick_fd = queue->kick_fd,
                                      .call_fd = client->config.poll ? -1 : queue->call_fd,
                                      .err_fd = -1};
-  void *desc = virtiofs_client_alloc(client, virtiofs_virtq_desc_bytes(num));
-  void *driver = virtiofs_client_alloc(client, virtiofs_virtq_driver_bytes(num, features));
-  void *device = virtiofs_client_alloc(client, virtiofs_virtq_device_bytes(num, features));
-  unsigned char *tables = virtiofs_client_alloc(client, (size_t)num * TABLE_BYTES);
-  int rc = virtiofs_driverq_new(&queue->ring, num, features);
-  if (rc == 0)
-    rc = virtiofs_driverq_map(queue->ring, desc, driver, device);
-  if (rc == 0 && (features & VIRTIOFS_VIRTQ_F_INDIRECT_DESC) != 0)
-    rc = virtiofs_driverq_set_tables(queue->ring, tables, VIRTIOFS_CLIENT_GPA + (uint64_t)(tables - client->memory),
-                                     TABLE_ENTRIES);
+  int rc = virtiofs_driverq_map(queue->ring, queue->desc, queue->driver, queue->device);
   if (rc == 0)
     rc = virtiofs_driverq_start(queue->ring, ring.base);
   if (rc != 0)
     return rc;
   virtiofs_driverq_no_call(queue->ring);
-  ring.desc = desc;
-  ring.driver = driver;
-  ring.device = device;
   return virtiofs_vhost_frontend_ring_start(&client->fe, index, &ring);
+}
+
+static int make_ring(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
+  uint32_t num = client->config.queue_size;
+  uint64_t features = client->fe.features;
+  queue->desc = virtiofs_client_alloc(client, virtiofs_virtq_desc_bytes(num));
+  queue->driver = virtiofs_client_alloc(client, virtiofs_virtq_driver_bytes(num, features));
+  queue->device = virtiofs_client_alloc(client, virtiofs_virtq_device_bytes(num, features));
+  queue->tables = virtiofs_client_alloc(client, (size_t)num * TABLE_BYTES);
+  int rc = virtiofs_driverq_new(&queue->ring, num, features);
+  if (rc == 0 && (features & VIRTIOFS_VIRTQ_F_INDIRECT_DESC) != 0)
+    rc = virtiofs_driverq_set_tables(queue->ring, queue->tables,
+                                     VIRTIOFS_CLIENT_GPA + (uint64_t)(queue->tables - client->memory), TABLE_ENTRIES);
+  return rc;
 }
 
 static int make_queue(struct virtiofs_client *client, uint32_t index) {
@@ -138,7 +142,9 @@ static int make_queue(struct virtiofs_client *client, uint32_t index) {
   queue->call_fd = queue->kick_fd >= 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
   if (queue->call_fd < 0)
     return -errno;
-  int rc = start_ring(client, index);
+  int rc = make_ring(client, queue);
+  if (rc == 0)
+    rc = start_ring(client, index);
   return rc == 0 ? virtiofs_client_requests_new(client, queue, index) : rc;
 }
 
@@ -161,6 +167,12 @@ int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_clie
     return rc != 0 ? rc : -ENOMEM;
   }
   client->config = config;
+  client->socket_path = config.socket_path != NULL ? strdup(config.socket_path) : NULL;
+  if (config.socket_path != NULL && client->socket_path == NULL) {
+    close(fd);
+    free(client);
+    return -ENOMEM;
+  }
   client->count = 1 + config.request_queues;
   client->memory_fd = -1;
   pthread_mutex_init(&client->forget_lock, NULL);
@@ -178,6 +190,50 @@ int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_clie
   }
   *out = client;
   return 0;
+}
+
+/* What the old device had is forgotten. */
+static int restart_ring(struct virtiofs_client *client, uint32_t index) {
+  struct virtiofs_client_queue *queue = &client->queues[index];
+  void *cookie;
+  int rc = virtiofs_driverq_reset(queue->ring, client->config.queue_size);
+  while (rc == 0 && virtiofs_driverq_reclaim(queue->ring, &cookie) == 1)
+    continue;
+  return rc == 0 ? start_ring(client, index) : rc;
+}
+
+static int connect_again(struct virtiofs_client *client) {
+  uint64_t features = client->fe.features;
+  int fd = connect_to(client->socket_path);
+  if (fd < 0)
+    return fd;
+  virtiofs_vhost_frontend_init(&client->fe, fd, client->config.timeout_ms);
+  int rc = negotiate(client);
+  /* The rings are as they are. */
+  if (rc == 0 && client->fe.features != features)
+    rc = -ENOTSUP;
+  client->fe.features = features;
+  if (rc == 0)
+    rc = virtiofs_vhost_frontend_memory(&client->fe, client->memory_fd, VIRTIOFS_CLIENT_GPA, client->memory,
+                                        client->size);
+  for (uint32_t i = 0; rc == 0 && i < client->count; i++)
+    rc = restart_ring(client, i);
+  return rc;
+}
+
+int virtiofs_client_reconnect(struct virtiofs_client *client) {
+  if (client->socket_path == NULL)
+    return -EINVAL;
+  (void)virtiofs_client_break(client, -ECONNRESET);
+  virtiofs_vhost_frontend_close(&client->fe);
+  for (uint32_t i = 0; i < client->count; i++)
+    virtiofs_client_give_up(client, &client->queues[i]);
+  client->proto = (struct virtiofs_fuse_proto){.agreed = false};
+  client->max_write = 0;
+  int rc = connect_again(client);
+  if (rc == 0)
+    atomic_store(&client->broken, 0);
+  return rc;
 }
 
 void virtiofs_client_free(struct virtiofs_client *client) {
@@ -199,6 +255,7 @@ void virtiofs_client_free(struct virtiofs_client *client) {
   if (client->memory_fd >= 0)
     close(client->memory_fd);
   pthread_mutex_destroy(&client->forget_lock);
+  free(client->socket_path);
   free(client);
 }
 

@@ -17,6 +17,8 @@
 
 struct virtiofs_client_queue {
   struct virtiofs_driverq *ring;
+  void *desc, *driver, *device; /* where the ring lies */
+  unsigned char *tables;
   int kick_fd, call_fd;
   uint32_t in_flight;
   struct virtiofs_client_call *first; /* in flight */
@@ -29,6 +31,7 @@ struct virtiofs_client_queue {
 struct virtiofs_client {
   struct virtiofs_vhost_frontend fe;
   struct virtiofs_client_config config;
+  char *socket_path; /* NULL: it was given a descriptor */
   struct virtiofs_fuse_proto proto;
   uint32_t max_write; /* what INIT agreed on; 0: not yet */
   atomic_int broken;  /* 0 or -errno */
@@ -42,6 +45,9 @@ struct virtiofs_client {
 
 /* The connection is of no use any more; the first reason stays. Returns it. */
 int virtiofs_client_break(struct virtiofs_client *client, int error);
+
+/* Nobody will answer what is in flight. */
+void virtiofs_client_give_up(struct virtiofs_client *client, struct virtiofs_client_queue *queue);
 
 /* Requests of a queue, once there is memory. 0 or -ENOMEM. */
 int virtiofs_client_requests_new(struct virtiofs_client *client, struct virtiofs_client_queue *queue, uint32_t index);

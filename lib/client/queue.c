@@ -73,8 +73,7 @@ void virtiofs_client_kick(struct virtiofs_client *client, uint32_t index) {
   (void)written; /* a full counter kicks too */
 }
 
-/* Nobody will answer them. */
-static void give_up(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
+void virtiofs_client_give_up(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
   int error = atomic_load(&client->broken);
   while (queue->first != NULL) {
     struct virtiofs_client_call *call = queue->first;
@@ -97,7 +96,7 @@ int virtiofs_client_process(struct virtiofs_client *client, uint32_t index) {
     (void)virtiofs_client_break(client, rc);
   rc = atomic_load_explicit(&client->broken, memory_order_relaxed);
   if (rc != 0)
-    give_up(client, queue);
+    virtiofs_client_give_up(client, queue);
   return count > 0 ? count : rc;
 }
 

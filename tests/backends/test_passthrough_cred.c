@@ -113,7 +113,9 @@ static void what_guest_allowed_is_not_refused(void **state) {
 
 /* Makes @name with set-group-id as a member of @group, and gives its mode. */
 static mode_t made_as_member(struct share *s, uint64_t parent, const char *dir, const char *name, uint32_t group) {
-  const struct virtiofs_extension ext = {.kind = VIRTIOFS_EXTENSION_GROUPS, .count = 1, .groups = {group}};
+  const struct {
+    uint32_t size, type, count, gid;
+  } ext = {.size = 16, .type = 32, .count = 1, .gid = group}; /* as the guest sends it */
   struct virtiofs_create_in in = {.parent = parent,
                                   .name = share_name(name),
                                   .flags = O_RDWR | O_CREAT,

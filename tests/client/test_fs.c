@@ -346,6 +346,65 @@ static void names_are_remembered(void **state) {
   assert_int_equal(virtiofs_client_fs_new(&other, bench.client, 1, 15), -EINVAL);
 }
 
+static void wait_for_socket(const char *path) {
+  for (int i = 0; access(path, F_OK) != 0; i++) {
+    assert_true(i < 6000);
+    usleep(10000);
+  }
+}
+
+static pid_t serve_at(const char *path) {
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    execl(PASSTHROUGH, PASSTHROUGH, "--socket-path", path, "--shared-dir", bench.served, "--log-level", "error",
+          (char *)NULL);
+    _exit(127);
+  }
+  wait_for_socket(path);
+  return pid;
+}
+
+static void stop_server(pid_t pid) {
+  int status;
+  assert_int_equal(kill(pid, SIGTERM), 0);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+}
+
+/* The server is another process now: what was in flight has failed, and all goes on after INIT. */
+static void a_server_comes_back(void **state) {
+  (void)state;
+  char path[128];
+  struct virtiofs_client *client;
+  struct virtiofs_client_fs *fs;
+  struct virtiofs_attr attr;
+  (void)snprintf(path, sizeof path, "%s/../virtiofs-%ld.sock", bench.served, (long)getpid());
+  same_make("file", "hello");
+  for (int packed = 0; packed < 2; packed++) {
+    pid_t pid = serve_at(path);
+    struct virtiofs_client_config config = {
+        .size = sizeof config, .socket_path = path, .features = packed != 0 ? VIRTIOFS_VIRTQ_F_RING_PACKED : 0};
+    assert_int_equal(virtiofs_client_new(&client, &config), 0);
+    for (int times = 0; times < 3; times++) {
+      assert_int_equal(virtiofs_client_init(client, NULL, NULL), 0);
+      assert_int_equal(virtiofs_client_fs_new(&fs, client, 1, 0), 0);
+      for (int i = 0; i < 200; i++) /* around the ring */
+        assert_int_equal(virtiofs_client_fs_stat(fs, i % 2 != 0 ? "file" : "nothing", true, &attr),
+                         i % 2 != 0 ? 0 : -ENOENT);
+      stop_server(pid);
+      assert_int_equal(virtiofs_client_fs_stat(fs, "other", true, &attr), -ECONNRESET);
+      virtiofs_client_fs_free(fs);
+      assert_int_equal(virtiofs_client_reconnect(client), -ENOENT);
+      pid = serve_at(path);
+      assert_int_equal(virtiofs_client_reconnect(client), 0);
+    }
+    virtiofs_client_free(client);
+    stop_server(pid);
+  }
+  assert_int_equal(virtiofs_client_reconnect(bench.client), -EINVAL); /* it has a descriptor, not a path */
+}
+
 #define FS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -356,6 +415,7 @@ int main(void) {
       FS_TEST(directories_are_listed),
       FS_TEST(links_are_read),
       FS_TEST(names_are_remembered),
+      FS_TEST(a_server_comes_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -211,7 +211,7 @@ static void messages_run_out_and_come_back(void **state) {
   (void)state;
   enum { ASKERS = 9 };
   pid_t pids[ASKERS];
-  char name[8];
+  char name[16];
   bench.config.messages = 2;
   start(1, 0);
   script_fs_pend(&bench.fs, UINT64_C(1) << FUSE_LOOKUP);

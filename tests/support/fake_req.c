@@ -23,15 +23,6 @@ uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
   return req->semantics;
 }
 
-/* Here they are just structs, one after the other. */
-bool virtiofs_extensions_next(struct virtiofs_extensions *all, struct virtiofs_extension *ext) {
-  if (all->at + sizeof *ext > all->size)
-    return false;
-  memcpy(ext, (const char *)all->bytes + all->at, sizeof *ext);
-  all->at += (uint32_t)sizeof *ext;
-  return true;
-}
-
 bool virtiofs_name_is(const struct virtiofs_name *name, const char *text) {
   return name->len == strlen(text) && memcmp(name->str, text, name->len) == 0;
 }

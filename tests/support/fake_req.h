@@ -10,7 +10,7 @@
 struct virtiofs_req {
   void *fs;
   struct virtiofs_caller caller;
-  uint64_t semantics;
+  uint64_t semantics; /**< what the backend's init promised */
 };
 
 /** A name that a listing took. */

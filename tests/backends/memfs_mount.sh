@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# virtiofs-memfs mounted on this host, with the host's tmpfs as the oracle.
+#
+#   tests/backends/memfs_mount.sh MEMFS ALIKE PROBE [STEPS [SEED...]]
+#
+# ALIKE does the same random operations on both and compares; PROBE has the guest's checks; trees are copied and
+# compared whole. Default: 6000 steps for each of two seeds. Status: 0 passed, 1 failed, 77 no FUSE mounts here.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/../guest" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/../support/common.sh"
+# shellcheck source=tests/guest/inside/checks.sh
+. "$here/inside/checks.sh"
+# shellcheck source=tests/guest/tree.sh
+. "$here/tree.sh"
+# shellcheck source=tests/support/host_mount.sh
+. "$here/../support/host_mount.sh"
+
+memfs=$1
+alike=$2
+probe=$3
+steps=${4:-6000}
+shift 3
+(($# == 0)) || shift
+seeds=("$@")
+((${#seeds[@]} > 0)) || seeds=(1 2)
+
+SECONDS_MAX=60
+dir=$(mktemp -d)
+mnt=$dir/mnt
+share=$dir/share
+oracle=$dir/oracle
+server=
+export CHECK_PHASE=memfs CHECK_OPTIONAL=
+export TSAN_OPTIONS="suppressions=$here/../support/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
+  mountpoint -q "$mnt" && umount -l "$mnt"
+  mountpoint -q "$oracle" && umount -l "$oracle"
+  rm -rf "$dir"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+# serve ARGUMENT...: mounted when it returns.
+serve() {
+  "$memfs" --mountpoint "$mnt" "$@" </dev/null >"$dir/log" 2>&1 &
+  server=$!
+  await_mount "$server" "$dir/log" "$SECONDS_MAX"
+}
+
+# served: unmounts; the server ends by itself and has nothing to complain of.
+served() {
+  local pid=$server
+  server=
+  umount "$mnt"
+  ended "$pid" 0
+  if grep -E 'ERROR|WARN|Sanitizer|runtime error' "$dir/log"; then return 1; fi
+}
+
+# A fresh one; fuse.virtiofs is mounted so too.
+mount_oracle() {
+  if mountpoint -q "$oracle"; then umount "$oracle"; fi
+  mount -t tmpfs -o nosuid,nodev,mode=755,size=1G tmpfs "$oracle"
+}
+
+# same_operations SEED ALIKE-ARGUMENT...
+same_operations() {
+  mount_oracle
+  "$alike" "$1" "$steps" "$oracle" "$mnt" "${@:2}"
+  (cd "$oracle" && tree_text) >"$dir/text.oracle"
+  (cd "$mnt" && tree_text) >"$dir/text.mnt"
+  diff "$dir/text.oracle" "$dir/text.mnt"
+}
+
+# Names, types, sizes, links, owners and contents below the working directory.
+tree_text() {
+  find . -printf '%P %y %m %n %U:%G %l\n' | LC_ALL=C sort
+  find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
+}
+
+# The attributes are those of tmpfs but for numbers, and the sizes of directories.
+copies_trees() {
+  local at
+  mount_oracle
+  for at in "$oracle" "$mnt"; do
+    tar -C "$share" -cf - tree | tar -C "$at" -xpf -
+    attributes "$at/tree" | sed -E -e 's/ ino=[0-9]+//' -e 's/ ctime=.*//' -e '/type=symbolic/ s/ blocks=[0-9]+//' \
+      -e '/type=directory/ s/ size=[0-9]+ blocks=[0-9]+//' >"$dir/attributes.${at##*/}"
+    contents "$at/tree" >"$dir/contents.${at##*/}"
+  done
+  diff "$dir/attributes.oracle" "$dir/attributes.mnt"
+  diff "$dir/contents.oracle" "$dir/contents.mnt"
+  cp -a "$mnt/tree" "$mnt/again"
+  diff -r --no-dereference "$mnt/tree" "$mnt/again" 2>&1 | grep -v -e 'is a fifo' -e 'is a character special' || true
+  rm -r "$mnt/again" "$mnt/tree"
+}
+
+probes() {
+  local name
+  cd "$mnt"
+  mkdir errors
+  echo x >timed
+  for name in append unlinked truncate-open positions fallocate punch-hole fsync direct mmap-write locks socket; do
+    "$probe" "$name" "probe-$name"
+  done
+  "$probe" errors "$mnt/errors"
+  "$probe" open-many "$mnt/errors"
+  "$probe" parallel "$mnt/errors"
+  "$probe" times "$mnt/timed"
+  printf a >pair.a
+  printf b >pair.b
+  "$probe" rename-noreplace pair.a pair.b
+  printf a >pair.a
+  printf b >pair.b
+  "$probe" rename-exchange pair.a pair.b
+}
+
+full() {
+  refuse 'No space left' dd if=/dev/zero of="$mnt/big" bs=1M count=9
+  want 'the size that went in' $((8 << 20)) "$(stat -c %s "$mnt/big")"
+  want 'what is free' '0' "$(stat -f -c %a "$mnt")"
+  rm "$mnt/big"
+  want 'what is free then' "$(stat -f -c %b "$mnt")" "$(stat -f -c %a "$mnt")"
+  seq -f "$mnt/f%g" 1 49 | xargs touch
+  refuse 'No space left' touch "$mnt/f50"
+  rm "$mnt"/f*
+}
+
+removed_while_listed() {
+  mkdir "$mnt/many"
+  (cd "$mnt/many" && seq -f 'entry-%g' 5000 | xargs touch)
+  want 'the names' 5000 "$(find "$mnt/many" -type f | wc -l)"
+  rm -r "$mnt/many"
+}
+
+need_fuse
+need_programs busybox:busybox
+mkdir "$mnt" "$share" "$oracle"
+make_tree "$share/tree"
+
+serve --size 1G
+for seed in "${seeds[@]}"; do
+  check "same-operations-$seed" same_operations "$seed"
+  find "$mnt" -mindepth 1 -delete
+done
+check copies-trees copies_trees
+check removed-while-listed removed_while_listed
+check probes probes
+served
+check_report ends 0 ''
+serve --size 1G --writeback --queues 2
+check same-operations-writeback same_operations "${seeds[0]}" lazy
+served
+serve --size 8M --nodes 50
+check full full
+served
+((CHECKS_FAILED == 0))
