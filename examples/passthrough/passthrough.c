@@ -38,6 +38,13 @@ static int parse_cache(struct settings *settings, const char *mode) {
   return 0;
 }
 
+static int parse_acl(struct settings *settings, const char *mode) {
+  settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
+  return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
+             ? 0
+             : -EINVAL;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct settings *settings = state->input;
   switch (key) {
@@ -63,8 +70,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     settings->xattrmap = arg;
     return 0;
   case POSIX_ACL:
-    settings->posix_acl = true;
-    return 0;
+    if (parse_acl(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -113,7 +122,8 @@ int main(int argc, char **argv) {
       {"xattr", 'x', NULL, 0, "Extended attributes", 0},
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
-      {"posix-acl", POSIX_ACL, NULL, 0, "POSIX ACLs, if the directory's file system has them", 0},
+      {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
+       "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
       {0},
   };
   static const struct argp argp = {.options = options, .parser = parse};

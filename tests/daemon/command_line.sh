@@ -79,6 +79,7 @@ options() {
   refuses 'one of --socket-path, --fd and --mountpoint' "$hello" --socket-path "$dir/s" --fd 3
   refuses 'unrecognized option' "$hello" --nonsense
   refuses 'character 5: a rule' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --xattrmap ':ok:'
+  refuses 'never, auto or always' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --posix-acl=perhaps
   refuses 'requires an argument' "$hello" --socket-path
   refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra
   refuses "--queues must be" "$hello" --socket-path "$dir/s" --queues 0

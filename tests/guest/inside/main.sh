@@ -285,7 +285,8 @@ kernel_log() {
 # the server that its user is in a directory's group, so set-group-id is lost on what he makes there.
 posix_conformance() {
   mkdir /mnt/work/posix
-  /job/posix /mnt/work/posix >/tmp/posix.all || true
+  # shellcheck disable=SC2086 # words
+  /job/posix /mnt/work/posix $POSIX_WORDS >/tmp/posix.all || true
   rmdir /mnt/work/posix
   case $(uname -r) in
     [1-5].* | 6.[0-2][.-]*) untold='mode_of("team/t")' ;;
