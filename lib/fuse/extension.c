@@ -156,7 +156,8 @@ bool virtiofs_extensions_next(struct virtiofs_extensions *all, struct virtiofs_e
       return true;
     }
     struct virtiofs_wire_ext_header head;
-    if (!take(&from, &head, sizeof(head)))
+    /* The second never happens to what was checked, and would never end. */
+    if (!take(&from, &head, sizeof(head)) || head.size < sizeof(head))
       return false;
     if (head.type <= VIRTIOFS_WIRE_EXT_CONTEXTS_MAX) {
       all->contexts = head.type;

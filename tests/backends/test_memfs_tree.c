@@ -258,7 +258,9 @@ static void nobody_owns_nothing(void **state) {
 static void set_group_id_for_members(void **state) {
   struct tree *t = *state;
   tree_serve(t, (struct virtiofs_memfs_config){.mode = 02777, .gid = 50});
-  struct virtiofs_extension groups = {.kind = VIRTIOFS_EXTENSION_GROUPS, .count = 2, .groups = {7, 50}};
+  struct {
+    uint32_t size, type, count, gids[2], padding;
+  } groups = {.size = 24, .type = 32, .count = 2, .gids = {7, 50}}; /* as the guest sends it */
   struct virtiofs_mknod_in in = {.parent = t->root, .mode = VIRTIOFS_S_IFREG | 02755};
   struct virtiofs_entry_out out = {.node = 0};
   in.name = tree_name("stranger");
@@ -271,7 +273,7 @@ static void set_group_id_for_members(void **state) {
   assert_int_equal(t->ops->mknod(&t->req, &in, &out), 0);
   assert_int_equal(out.attr.mode & 07777, 02755);
   tree_forget(t, out.node, 1);
-  groups.groups[1] = 51;
+  groups.gids[1] = 51;
   in.name = tree_name("other");
   assert_int_equal(t->ops->mknod(&t->req, &in, &out), 0);
   assert_int_equal(out.attr.mode & 07777, 0755);
@@ -280,8 +282,10 @@ static void set_group_id_for_members(void **state) {
 
 static void security_contexts_are_there_at_once(void **state) {
   struct tree *t = *state;
-  struct virtiofs_extension context = {
-      .kind = VIRTIOFS_EXTENSION_SECURITY, .name = tree_name("security.selinux"), .value = "abcd", .size = 4};
+  struct {
+    uint32_t size, contexts, value, padding;
+    char text[24];
+  } context = {.size = 40, .contexts = 1, .value = 4, .text = "security.selinux\0abcd"};
   struct virtiofs_mkdir_in in = {.parent = t->root, .name = tree_name("d"), .mode = 0755};
   struct virtiofs_entry_out out = {.node = 0};
   in.extensions = (struct virtiofs_extensions){.bytes = &context, .size = sizeof context};
