@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c rights.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +9,8 @@
 
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
+
+#include "rights.h"
 
 #define SECOND UINT64_C(1000000000)
 #define PROGRAM "virtiofs-passthrough"
@@ -20,6 +22,7 @@ struct settings {
   bool device_nodes;
   bool xattr, posix_acl;
   const char *xattrmap;
+  struct rights rights;
 };
 
 /* Options that have no letter. */
@@ -48,6 +51,9 @@ static int parse_acl(struct settings *settings, const char *mode) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct settings *settings = state->input;
   switch (key) {
+  case ARGP_KEY_INIT:
+    state->child_inputs[0] = &settings->rights;
+    return 0;
   case 'd':
     settings->shared_dir = arg;
     return 0;
@@ -93,6 +99,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .posix_acl = settings->posix_acl,
   };
   struct virtiofs_passthrough *passthrough;
+  rights_into(&settings->rights, &config);
   if (settings->shared_dir == NULL) {
     (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
     return -EINVAL;
@@ -126,7 +133,8 @@ int main(int argc, char **argv) {
        "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
       {0},
   };
-  static const struct argp argp = {.options = options, .parser = parse};
+  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {0}};
+  static const struct argp argp = {.options = options, .parser = parse, .children = children};
   struct settings settings = {.valid_ns = SECOND};
   struct virtiofs_daemon_config config = {
       .size = sizeof(config),

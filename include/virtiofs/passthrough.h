@@ -32,6 +32,8 @@ struct virtiofs_passthrough_config {
   const char *xattrmap; /**< names of extended attributes on the host, in virtiofsd's rule language (the man page has
                              it); sets @xattr; only used during the call; NULL: as in the guest */
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
+  bool killpriv_v2; /**< set-user-id, set-group-id and security.capability are taken away here when contents or owner
+                         change (HANDLE_KILLPRIV_V2): a guest then need not ask for them before each write */
 };
 
 /**
@@ -45,7 +47,9 @@ struct virtiofs_passthrough_config {
  * what it leaves after a reserve of 256.
  *
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
- * calls them loses its supplementary groups. Without these capabilities files belong to the process's user.
+ * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between
+ * operations a thread that calls them has the process's ids and capabilities, but for CAP_FSETID, which it may lack
+ * where @killpriv_v2 is on. Nobody else may change a thread's ids or capabilities once it has called one.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -52,24 +53,19 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
 
 int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* the guest has decided whether set-group-id may be */
   return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd) {
-  struct statx stx;
-  int rc = virtiofs_passthrough_stat(fd, &stx);
-  if (rc != 0)
-    return rc;
-  mode_t mode = stx.stx_mode;
-  /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
-  mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
-  return S_ISREG(mode) && (mode & kill) != 0 ? virtiofs_passthrough_set_mode(fs, fd, mode & ~kill) : 0;
-}
-
-static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
+/* The host takes set-user-id away by itself, whoever asks; without CAP_FSETID it would take more than it should. */
+static int set_owner(const struct virtiofs_req *req, const struct inode *inode, const struct virtiofs_setattr_in *in) {
   uid_t uid = (in->valid & VIRTIOFS_SET_UID) != 0 ? in->uid : (uid_t)-1;
   gid_t gid = (in->valid & VIRTIOFS_SET_GID) != 0 ? in->gid : (gid_t)-1;
-  return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  (void)virtiofs_passthrough_cred_fsetid(virtiofs_req_fs(req), true);
+  int rc = virtiofs_passthrough_drop_capability(req, inode);
+  if (rc == 0 && fchownat(inode->fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  return rc;
 }
 
 static int truncate_fd(int fd, uint64_t size) {
@@ -80,21 +76,16 @@ static int truncate_fd(int fd, uint64_t size) {
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-static int set_size(const struct virtiofs_passthrough *fs, const struct inode *inode,
-                    const struct virtiofs_setattr_in *in) {
-  if ((in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(fs, inode->fd);
-    if (rc != 0)
-      return rc;
-  }
+static int set_size(const struct virtiofs_req *req, const struct inode *inode, const struct virtiofs_setattr_in *in) {
   /* By the handle, the right to write is the one that the guest's user had when it opened the file. */
-  if (in->has_handle)
-    return truncate_fd((int)in->handle, in->size);
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_WRONLY);
+  int fd = in->has_handle ? (int)in->handle : virtiofs_passthrough_reopen(virtiofs_req_fs(req), inode->fd, O_WRONLY);
   if (fd < 0)
     return fd;
-  int rc = truncate_fd(fd, in->size);
-  close(fd);
+  int rc = virtiofs_passthrough_before_change(req, fd, (in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0);
+  if (rc == 0)
+    rc = truncate_fd(fd, in->size);
+  if (!in->has_handle)
+    close(fd);
   return rc;
 }
 
@@ -136,9 +127,9 @@ int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs
   struct inode *inode = virtiofs_passthrough_node(in->node);
   int rc = check(inode, in);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
-    rc = set_owner(inode->fd, in);
+    rc = set_owner(req, inode, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
-    rc = set_size(fs, inode, in);
+    rc = set_size(req, inode, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
     rc = virtiofs_passthrough_set_mode(fs, inode->fd, in->mode);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)

@@ -46,10 +46,13 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
 int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_open_in *in,
                               struct virtiofs_open_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  int rc = virtiofs_passthrough_before_open(req, inode, in->flags, in->open_flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  int fd = virtiofs_passthrough_open_file(fs, virtiofs_passthrough_node(in->node), in->flags);
+  int fd = virtiofs_passthrough_open_file(fs, inode, in->flags);
   if (fd < 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return fd;
@@ -163,11 +166,10 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
 
 int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
                                struct virtiofs_write_out *out) {
-  if ((in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(virtiofs_req_fs(req), (int)in->handle);
-    if (rc != 0)
-      return rc;
-  }
+  int rc =
+      virtiofs_passthrough_before_change(req, (int)in->handle, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
+  if (rc != 0)
+    return rc;
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
   const int flags = write_flags(in);
@@ -209,8 +211,9 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 }
 
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
-  (void)req;
-  int rc;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   size_may_be(in->node, UINT64_MAX);
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
@@ -236,9 +239,11 @@ enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
 /* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
 int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                          struct virtiofs_copy_file_range_out *out) {
-  (void)req;
   if (in->flags > UINT_MAX)
     return -EINVAL;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle_out, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
   size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
   ssize_t n;

@@ -51,7 +51,7 @@ static int begin(struct cred *cred, struct virtiofs_req *req, const struct inode
     if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
       caller.gid = stx.stx_gid;
   }
-  return virtiofs_passthrough_cred_become(cred, caller, keep);
+  return virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), caller, keep);
 }
 
 static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
@@ -155,7 +155,7 @@ static int give_created(struct virtiofs_passthrough *fs, int file, struct virtio
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
-static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, uint32_t flags) {
+static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, const struct virtiofs_create_in *in) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -163,7 +163,9 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, u
   struct cred cred;
   int file = virtiofs_passthrough_cred_begin(&cred, req, 0);
   if (file == 0) {
-    file = virtiofs_passthrough_open_file(fs, inode, flags);
+    file = virtiofs_passthrough_before_open(req, inode, in->flags, in->open_flags);
+    if (file == 0)
+      file = virtiofs_passthrough_open_file(fs, inode, in->flags);
     virtiofs_passthrough_cred_end(&cred);
   }
   if (file < 0)
@@ -184,7 +186,7 @@ static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_
     return rc;
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
   bool openable = inode->type == S_IFREG || inode->type == S_IFDIR;
-  int file = openable ? open_as_caller(req, inode, in->flags) : -ESTALE;
+  int file = openable ? open_as_caller(req, inode, in) : -ESTALE;
   if (file < 0) {
     virtiofs_passthrough_inode_put(fs, inode, 1);
     return file;

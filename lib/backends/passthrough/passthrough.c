@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/passthrough/ops.h"
@@ -88,6 +89,12 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   return rc;
 }
 
+static uint64_t epoch(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -106,12 +113,16 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
   fs->log = wanted.log;
+  fs->killpriv_v2 = wanted.killpriv_v2;
+  fs->epoch = epoch();
   fs->fd_limit = fd_limit();
   rc = open_proc(fs);
   if (rc == 0)
     rc = open_root(fs, wanted.shared_dir);
   if (rc == 0)
     rc = set_xattrs(fs, &wanted);
+  if (rc == 0)
+    rc = virtiofs_passthrough_killpriv_init(fs);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -125,6 +136,7 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
     return;
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
+  free(fs->capability);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);
   free(fs);
@@ -136,6 +148,8 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   out->root = (uintptr_t)fs->root;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  if (fs->killpriv_v2)
+    out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
   return 0;
 }
 

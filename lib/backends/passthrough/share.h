@@ -19,6 +19,9 @@ struct virtiofs_passthrough {
   bool xattr;
   bool posix_acl;            /**< promised to guests */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
+  bool killpriv_v2;          /**< promised to guests */
+  char *capability;          /**< the host's name for security.capability if it is another; NULL: the host drops it */
+  uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -135,7 +138,27 @@ bool virtiofs_passthrough_has_acls(int fd);
 mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct inode *parent, uint32_t mode,
                                    uint32_t umask);
 
-/** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);
+/**
+ * virtiofs_passthrough_before_change - a regular file's contents are to change: what goes with them goes
+ * @fd:   of the file
+ * @kill: set-user-id goes too, and set-group-id where the group may execute: by the host's own rules, when the next
+ *        system call of this thread changes the file
+ *
+ * security.capability goes whenever the guest leaves that to us. Return: 0; -errno, and nothing may be changed.
+ */
+int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill);
+
+/** virtiofs_passthrough_before_open - the same for an open(2), which may truncate. */
+int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, uint32_t flags,
+                                     uint32_t open_flags);
+
+/** virtiofs_passthrough_kills - does a change by a request that can't say so take set-user-id away? */
+bool virtiofs_passthrough_kills(const struct virtiofs_req *req);
+
+/** virtiofs_passthrough_drop_capability - security.capability of @inode goes, if the host doesn't see to that. */
+int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode);
+
+/** virtiofs_passthrough_killpriv_init - find out what the host calls security.capability. Return: 0 or -ENOMEM. */
+int virtiofs_passthrough_killpriv_init(struct virtiofs_passthrough *fs);
 
 #endif

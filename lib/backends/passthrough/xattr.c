@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -100,6 +101,7 @@ int virtiofs_passthrough_setxattr(struct virtiofs_req *req, const struct virtiof
   if (value == NULL)
     return -ENOMEM;
   size = virtiofs_data_copy(&in->value, 0, value, size);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* whether an ACL takes set-group-id away is the guest's to say */
   if (setxattr(path_of(in->node).str, name.str, value, size, (int)in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   free(value);
