@@ -22,7 +22,8 @@ int virtiofs_passthrough_open_flags(uint32_t guest, int *flags) {
   return 0;
 }
 
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags) {
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
+                                   uint32_t flags) {
   if (inode->type == S_IFDIR)
     return -EISDIR;
   if (inode->type == S_IFLNK)
@@ -35,29 +36,34 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
     return rc;
   if ((flags & O_DIRECTORY) != 0)
     return -ENOTDIR;
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags);
-  if (fd == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
-    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags | O_APPEND);
-  if (fd == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
-    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags & ~O_NOATIME);
-  return fd;
+  int file = virtiofs_passthrough_reopen(fs, fd, host_flags);
+  if (file == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
+    file = virtiofs_passthrough_reopen(fs, fd, host_flags | O_APPEND);
+  if (file == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
+    file = virtiofs_passthrough_reopen(fs, fd, host_flags & ~O_NOATIME);
+  return file;
 }
 
 int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_open_in *in,
                               struct virtiofs_open_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
-  int rc = virtiofs_passthrough_before_open(req, inode, in->flags, in->open_flags);
-  if (rc == 0)
-    rc = virtiofs_passthrough_fd_take(fs, 1);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
+  int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  int fd = virtiofs_passthrough_open_file(fs, inode, in->flags);
-  if (fd < 0) {
-    virtiofs_passthrough_fd_give(fs, 1);
-    return fd;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int file = fd;
+  if (fd >= 0) {
+    file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
+    if (file == 0)
+      file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
+    virtiofs_passthrough_fd_return(fs, inode, fd);
   }
-  out->handle = (uint64_t)fd;
+  if (file < 0) {
+    virtiofs_passthrough_fd_give(fs, 1);
+    return file;
+  }
+  out->handle = (uint64_t)file;
   return 0;
 }
 

@@ -41,12 +41,12 @@ static int drop_by_fd(const struct virtiofs_req *req, int fd) {
   return fgetxattr(fd, fs->capability, NULL, 0) < 0 ? 0 : virtiofs_passthrough_error(error);
 }
 
-int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode) {
+int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode, int fd) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   if (fs->capability == NULL || !is_ours(req) || inode->type != S_IFREG)
     return 0;
   char path[40];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", inode->fd);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   if (removexattr(path, fs->capability) == 0)
     return 0;
   int error = errno;
@@ -58,12 +58,12 @@ int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, b
   return rc == 0 ? drop_by_fd(req, fd) : rc;
 }
 
-int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, uint32_t flags,
+int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, int fd, uint32_t flags,
                                      uint32_t open_flags) {
   if ((flags & O_TRUNC) == 0)
     return 0;
   int rc = virtiofs_passthrough_cred_fsetid(virtiofs_req_fs(req), (open_flags & VIRTIOFS_OPEN_KILL_SUIDGID) == 0);
-  return rc == 0 ? virtiofs_passthrough_drop_capability(req, inode) : rc;
+  return rc == 0 ? virtiofs_passthrough_drop_capability(req, inode, fd) : rc;
 }
 
 /* Only the guest's root is known to have CAP_FSETID. */

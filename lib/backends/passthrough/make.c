@@ -36,16 +36,16 @@ static bool is_among_groups(const struct virtiofs_extensions *extensions, gid_t 
 }
 
 /*
- * Becomes the caller in order to make something in @parent. A caller whom the guest says to be in the group of
+ * Becomes the caller in order to make something in @dirfd. A caller whom the guest says to be in the group of
  * a set-group-id directory is so by having that group as his own: what is made gets it in any case, and keeps
  * set-group-id. No other group that a guest names counts.
  */
-static int begin(struct cred *cred, struct virtiofs_req *req, const struct inode *parent,
-                 const struct virtiofs_extensions *extensions, uint64_t keep) {
+static int begin(struct cred *cred, struct virtiofs_req *req, int dirfd, const struct virtiofs_extensions *extensions,
+                 uint64_t keep) {
   struct virtiofs_caller caller = virtiofs_req_caller(req);
   if (extensions->size > 0) {
     struct statx stx;
-    int rc = virtiofs_passthrough_stat(parent->fd, &stx);
+    int rc = virtiofs_passthrough_stat(dirfd, &stx);
     if (rc != 0)
       return rc;
     if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
@@ -70,24 +70,36 @@ static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
 }
 
 /* The descriptor is paid for first, so that nothing is left behind on the host when there is none. */
-static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
+static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thing, uint64_t keep,
+                   struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *parent = virtiofs_passthrough_node(thing->parent);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, thing->mode, thing->umask);
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, thing->mode, thing->umask);
   struct cred cred;
-  rc = begin(&cred, req, parent, thing->extensions, keep);
+  rc = begin(&cred, req, dirfd, thing->extensions, keep);
   if (rc == 0) {
-    rc = make_on_host(parent->fd, thing, mode);
+    rc = make_on_host(dirfd, thing, mode);
     virtiofs_passthrough_cred_end(&cred);
   }
   if (rc != 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return rc;
   }
-  return virtiofs_passthrough_walk_new(fs, parent, thing->name, thing->mode & S_IFMT, out);
+  const struct inode *parent = virtiofs_passthrough_node(thing->parent);
+  return virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
+}
+
+static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *parent = virtiofs_passthrough_node(thing->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = make_in(req, fd, thing, keep, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
 }
 
 int virtiofs_passthrough_symlink(struct virtiofs_req *req, const struct virtiofs_symlink_in *in,
@@ -155,7 +167,8 @@ static int give_created(struct virtiofs_passthrough *fs, int file, struct virtio
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
-static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, const struct virtiofs_create_in *in) {
+static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, int fd,
+                          const struct virtiofs_create_in *in) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -163,9 +176,9 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, c
   struct cred cred;
   int file = virtiofs_passthrough_cred_begin(&cred, req, 0);
   if (file == 0) {
-    file = virtiofs_passthrough_before_open(req, inode, in->flags, in->open_flags);
+    file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
     if (file == 0)
-      file = virtiofs_passthrough_open_file(fs, inode, in->flags);
+      file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
     virtiofs_passthrough_cred_end(&cred);
   }
   if (file < 0)
@@ -178,42 +191,45 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, c
  * file: the host decides, by the user's ids. Where only the guest can say what opening means (a symbolic link, a FIFO,
  * a device) its answer is that the name is stale, and Linux looks again.
  */
-static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_in *in,
+static int open_existing(struct virtiofs_req *req, int dirfd, const struct virtiofs_create_in *in,
                          struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  int rc = virtiofs_passthrough_walk(fs, virtiofs_passthrough_node(in->parent), in->name.str, &out->entry);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int rc = virtiofs_passthrough_walk(fs, parent, dirfd, in->name.str, &out->entry);
   if (rc != 0)
     return rc;
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
   bool openable = inode->type == S_IFREG || inode->type == S_IFDIR;
-  int file = openable ? open_as_caller(req, inode, in) : -ESTALE;
+  int fd = openable ? virtiofs_passthrough_fd_borrow(fs, inode) : -ESTALE;
+  int file = fd < 0 ? fd : open_as_caller(req, inode, fd, in);
+  struct statx stx;
+  if (file >= 0 && virtiofs_passthrough_stat(fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
+    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
+  if (fd >= 0)
+    virtiofs_passthrough_fd_return(fs, inode, fd);
   if (file < 0) {
     virtiofs_passthrough_inode_put(fs, inode, 1);
     return file;
   }
-  struct statx stx;
-  if (virtiofs_passthrough_stat(inode->fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
-    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
   out->open.handle = (uint64_t)file;
   return 0;
 }
 
-int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
-                                struct virtiofs_create_out *out) {
+static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_create_in *in,
+                     struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *parent = virtiofs_passthrough_node(in->parent);
   int flags;
   int rc = virtiofs_passthrough_open_flags(in->flags, &flags);
   if (rc == 0)
     rc = virtiofs_passthrough_fd_take(fs, 2);
   if (rc != 0)
     return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   struct cred cred;
-  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  int file = begin(&cred, req, dirfd, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
   if (file == 0) {
     /* Always O_EXCL: without it the host would open whatever is there, a FIFO or a device too. */
-    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
+    file = openat(dirfd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
     if (file < 0)
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
@@ -222,25 +238,36 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);
   if (file == -EEXIST && (in->flags & O_EXCL) == 0)
-    return open_existing(req, in, out);
+    return open_existing(req, dirfd, in, out);
   return file;
 }
 
-int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
-                                 struct virtiofs_create_out *out) {
+int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
+                                struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = create_in(req, fd, in, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
+}
+
+static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_tmpfile_in *in,
+                      struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int flags;
   int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
   if (rc == 0)
     rc = virtiofs_passthrough_fd_take(fs, 2);
   if (rc != 0)
     return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   struct cred cred;
-  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  int file = begin(&cred, req, dirfd, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
   if (file == 0) {
-    file = openat(parent->fd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
+    file = openat(dirfd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
     if (file < 0)
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
@@ -249,4 +276,16 @@ int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);
   return file;
+}
+
+int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
+                                 struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = tmpfile_in(req, fd, in, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
 }

@@ -74,7 +74,7 @@ static int open_root(struct virtiofs_passthrough *fs, const char *path) {
 
 static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl;
-  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(fs->root->fd);
+  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
                        wanted->shared_dir);

@@ -8,6 +8,7 @@
 
 #include <virtiofs/passthrough.h>
 
+#include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/xattrmap.h"
 
@@ -86,12 +87,13 @@ struct inode *virtiofs_passthrough_node(uint64_t node);
 
 /**
  * virtiofs_passthrough_walk - one step down from a directory, never through a symbolic link
- * @name: one component
- * @out:  gives the node: one reply more is counted for it
+ * @dirfd: borrowed from @parent, or of the open directory
+ * @name:  one component
+ * @out:   gives the node: one reply more is counted for it
  *
  * Cost: one system call for a file that is known, three for a new one. Return: 0 or -errno.
  */
-int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
+int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd, const char *name,
                               struct virtiofs_entry_out *out);
 
 /**
@@ -100,16 +102,18 @@ int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inod
  *
  * The caller has paid for one descriptor, which is used up or given back.
  */
-int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
-                                  uint32_t type, struct virtiofs_entry_out *out);
+int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd,
+                                  const char *name, uint32_t type, struct virtiofs_entry_out *out);
 
 /**
  * virtiofs_passthrough_open_file - open a regular file for I/O
+ * @fd:    borrowed from @inode
  * @flags: as the guest gave them
  *
  * Not paid for here. Return: a descriptor; -EISDIR, -ELOOP or -ENXIO for what is no regular file; -errno.
  */
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags);
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
+                                   uint32_t flags);
 
 /**
  * virtiofs_passthrough_open_flags - those of the guest's open(2) flags that go to the host
@@ -130,13 +134,13 @@ int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd,
 bool virtiofs_passthrough_has_acls(int fd);
 
 /**
- * virtiofs_passthrough_masked - the mode of what is made in @parent
+ * virtiofs_passthrough_masked - the mode of what is made in a directory
+ * @dirfd: borrowed from it
  *
- * Where masking is left to the server (DONT_MASK), without the bits of @umask unless @parent has a default ACL, which
- * takes its place.
+ * Where masking is left to the server (DONT_MASK), without the bits of @umask unless the directory has a default
+ * ACL, which takes its place.
  */
-mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct inode *parent, uint32_t mode,
-                                   uint32_t umask);
+mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, int dirfd, uint32_t mode, uint32_t umask);
 
 /**
  * virtiofs_passthrough_before_change - a regular file's contents are to change: what goes with them goes
@@ -148,15 +152,15 @@ mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct 
  */
 int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill);
 
-/** virtiofs_passthrough_before_open - the same for an open(2), which may truncate. */
-int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, uint32_t flags,
+/** virtiofs_passthrough_before_open - the same for an open(2), which may truncate; @fd: the inode's. */
+int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, int fd, uint32_t flags,
                                      uint32_t open_flags);
 
 /** virtiofs_passthrough_kills - does a change by a request that can't say so take set-user-id away? */
 bool virtiofs_passthrough_kills(const struct virtiofs_req *req);
 
 /** virtiofs_passthrough_drop_capability - security.capability of @inode goes, if the host doesn't see to that. */
-int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode);
+int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode, int fd);
 
 /** virtiofs_passthrough_killpriv_init - find out what the host calls security.capability. Return: 0 or -ENOMEM. */
 int virtiofs_passthrough_killpriv_init(struct virtiofs_passthrough *fs);
