@@ -10,6 +10,7 @@
 /** What they say; input of rights_argp. */
 struct rights {
   bool killpriv_v2;
+  enum virtiofs_passthrough_mode security_label;
 };
 
 extern const struct argp rights_argp;

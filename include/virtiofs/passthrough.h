@@ -19,6 +19,13 @@ extern "C" {
 /** A served directory. Opaque. */
 struct virtiofs_passthrough;
 
+/** What is agreed on with a guest that may not know it. */
+enum virtiofs_passthrough_mode {
+  VIRTIOFS_PASSTHROUGH_NEVER,  /**< not even if it does */
+  VIRTIOFS_PASSTHROUGH_AUTO,   /**< if it does */
+  VIRTIOFS_PASSTHROUGH_ALWAYS, /**< the mount of one that doesn't fails */
+};
+
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
@@ -34,6 +41,9 @@ struct virtiofs_passthrough_config {
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
   bool killpriv_v2; /**< set-user-id, set-group-id and security.capability are taken away here when contents or owner
                          change (HANDLE_KILLPRIV_V2): a guest then need not ask for them before each write */
+  enum virtiofs_passthrough_mode security_label; /**< what the guest makes gets the label that it sends along
+                         (SECURITY_CTX), and it may change it: security.selinux and security.SMACK64..., on the host
+                         under the names that @xattrmap gives them; sets @xattr */
 };
 
 /**

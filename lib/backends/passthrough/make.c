@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backends/passthrough/cred.h"
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -35,13 +36,20 @@ static bool is_among_groups(const struct virtiofs_extensions *extensions, gid_t 
   return false;
 }
 
+/** What a thread is while it makes something. */
+struct acting {
+  struct cred cred;
+  struct label label;
+};
+
 /*
  * Becomes the caller in order to make something in @dirfd. A caller whom the guest says to be in the group of
  * a set-group-id directory is so by having that group as his own: what is made gets it in any case, and keeps
  * set-group-id. No other group that a guest names counts.
  */
-static int begin(struct cred *cred, struct virtiofs_req *req, int dirfd, const struct virtiofs_extensions *extensions,
+static int begin(struct acting *as, struct virtiofs_req *req, int dirfd, const struct virtiofs_extensions *extensions,
                  uint64_t keep) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct virtiofs_caller caller = virtiofs_req_caller(req);
   if (extensions->size > 0) {
     struct statx stx;
@@ -51,7 +59,54 @@ static int begin(struct cred *cred, struct virtiofs_req *req, int dirfd, const s
     if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
       caller.gid = stx.stx_gid;
   }
-  return virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), caller, keep);
+  int rc = virtiofs_passthrough_label_begin(fs, extensions, &as->label);
+  if (rc != 0)
+    return rc;
+  rc = virtiofs_passthrough_cred_become(&as->cred, fs, caller, keep);
+  if (rc != 0)
+    virtiofs_passthrough_label_end(&as->label);
+  return rc;
+}
+
+static void end(struct acting *as) {
+  virtiofs_passthrough_cred_end(&as->cred);
+  virtiofs_passthrough_label_end(&as->label);
+}
+
+/*
+ * Opens a new file for the caller. One that is to have security contexts is without a name until it has them.
+ * @name: NULL: it gets none
+ */
+static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int flags, mode_t mode,
+                    const struct virtiofs_extensions *extensions) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct acting as;
+  int rc = begin(&as, req, dirfd, extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  if (rc != 0)
+    return rc;
+  const bool later = as.label.later;
+  bool named = name != NULL && !later;
+  int file = -1;
+  if (!named) {
+    /* Linux makes none that can't be written to; that the guest wants only to read is its own to heed. */
+    const int writable = (flags & O_ACCMODE) == O_RDONLY && name != NULL ? O_RDWR : 0;
+    file = openat(dirfd, ".", (flags & ~O_TRUNC) | writable | O_TMPFILE | O_CLOEXEC, mode);
+    named = file < 0 && errno == EOPNOTSUPP && name != NULL; /* not every file system has such files */
+  }
+  if (named) /* always O_EXCL: without it the host would open whatever is there, a FIFO or a device too */
+    file = openat(dirfd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
+  rc = file < 0 ? virtiofs_passthrough_error(errno) : 0;
+  end(&as);
+  if (rc == 0 && later)
+    rc = virtiofs_passthrough_label_set(fs, &as.label, file);
+  if (rc == 0 && name != NULL && !named)
+    rc = virtiofs_passthrough_label_link(fs, file, dirfd, name);
+  if (rc != 0 && file >= 0) {
+    close(file);
+    if (named)
+      (void)unlinkat(dirfd, name, 0);
+  }
+  return rc == 0 ? file : rc;
 }
 
 static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
@@ -69,6 +124,34 @@ static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
+/* What can't have its context is not to be. Its attributes have changed by that. */
+static int set_label(struct virtiofs_passthrough *fs, int dirfd, const struct thing *thing, const struct label *label,
+                     struct virtiofs_entry_out *out) {
+  struct inode *inode = virtiofs_passthrough_node(out->node);
+  struct statx stx;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int rc = fd < 0 ? fd : virtiofs_passthrough_label_set(fs, label, fd);
+  if (rc == 0)
+    rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc == 0)
+    virtiofs_passthrough_attr(inode, &stx, &out->attr);
+  if (fd >= 0)
+    virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (rc != 0) {
+    (void)unlinkat(dirfd, thing->name, S_ISDIR(thing->mode) ? AT_REMOVEDIR : 0);
+    virtiofs_passthrough_inode_put(fs, inode, 1);
+  }
+  return rc;
+}
+
+/* mknod(2) of a regular file that is to have contexts. */
+static int make_file(struct virtiofs_req *req, int dirfd, const struct thing *thing, mode_t mode) {
+  int file = open_new(req, dirfd, thing->name, O_RDWR, mode & PERMISSIONS, thing->extensions);
+  if (file >= 0)
+    close(file);
+  return file < 0 ? file : 0;
+}
+
 /* The descriptor is paid for first, so that nothing is left behind on the host when there is none. */
 static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thing, uint64_t keep,
                    struct virtiofs_entry_out *out) {
@@ -77,18 +160,23 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, thing->mode, thing->umask);
-  struct cred cred;
-  rc = begin(&cred, req, dirfd, thing->extensions, keep);
-  if (rc == 0) {
-    rc = make_on_host(dirfd, thing, mode);
-    virtiofs_passthrough_cred_end(&cred);
+  struct acting as = {.label = {.later = false}};
+  if (S_ISREG(thing->mode) && fs->security_label && thing->extensions->size > 0) {
+    rc = make_file(req, dirfd, thing, mode);
+  } else {
+    rc = begin(&as, req, dirfd, thing->extensions, keep);
+    if (rc == 0) {
+      rc = make_on_host(dirfd, thing, mode);
+      end(&as);
+    }
   }
   if (rc != 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return rc;
   }
   const struct inode *parent = virtiofs_passthrough_node(thing->parent);
-  return virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
+  rc = virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
+  return rc == 0 && as.label.later ? set_label(fs, dirfd, thing, &as.label, out) : rc;
 }
 
 static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
@@ -225,15 +313,7 @@ static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
-  struct cred cred;
-  int file = begin(&cred, req, dirfd, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
-  if (file == 0) {
-    /* Always O_EXCL: without it the host would open whatever is there, a FIFO or a device too. */
-    file = openat(dirfd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
-    if (file < 0)
-      file = virtiofs_passthrough_error(errno);
-    virtiofs_passthrough_cred_end(&cred);
-  }
+  int file = open_new(req, dirfd, in->name.str, flags, mode, &in->extensions);
   if (file >= 0)
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);
@@ -264,14 +344,7 @@ static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
-  struct cred cred;
-  int file = begin(&cred, req, dirfd, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
-  if (file == 0) {
-    file = openat(dirfd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
-    if (file < 0)
-      file = virtiofs_passthrough_error(errno);
-    virtiofs_passthrough_cred_end(&cred);
-  }
+  int file = open_new(req, dirfd, NULL, flags, mode, &in->extensions);
   if (file >= 0)
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -29,7 +30,7 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  return to->shared_dir == NULL ? -EINVAL : 0;
+  return to->shared_dir == NULL || (unsigned)to->security_label > VIRTIOFS_PASSTHROUGH_ALWAYS ? -EINVAL : 0;
 }
 
 /* A guest may hold what is left of the process's descriptors, and never all that the host has. */
@@ -73,7 +74,9 @@ static int open_root(struct virtiofs_passthrough *fs, const char *path) {
 }
 
 static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
-  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl;
+  fs->security_label = wanted->security_label != VIRTIOFS_PASSTHROUGH_NEVER;
+  fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
+  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
   fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
@@ -115,6 +118,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->log = wanted.log;
   fs->killpriv_v2 = wanted.killpriv_v2;
   fs->epoch = epoch();
+  fs->task_fd = -1;
   fs->fd_limit = fd_limit();
   rc = open_proc(fs);
   if (rc == 0)
@@ -123,6 +127,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     rc = set_xattrs(fs, &wanted);
   if (rc == 0)
     rc = virtiofs_passthrough_killpriv_init(fs);
+  if (rc == 0)
+    virtiofs_passthrough_label_init(fs);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -139,15 +145,22 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   free(fs->capability);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);
+  if (fs->task_fd >= 0)
+    close(fs->task_fd);
   free(fs);
 }
 
 static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out) {
-  (void)in;
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  if (fs->needs_label && (in->flags & VIRTIOFS_SEMANTICS_SECURITY_CTX) == 0) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest sends no security labels: refused");
+    return -EOPNOTSUPP;
+  }
   out->root = (uintptr_t)fs->root;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  if (fs->security_label)
+    out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
   return 0;

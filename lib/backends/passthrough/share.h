@@ -22,6 +22,9 @@ struct virtiofs_passthrough {
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   bool killpriv_v2;          /**< promised to guests */
   char *capability;          /**< the host's name for security.capability if it is another; NULL: the host drops it */
+  bool security_label;       /**< promised to guests */
+  bool needs_label;          /**< a guest that doesn't send them is refused */
+  int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
@@ -132,6 +135,10 @@ int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd,
 
 /** virtiofs_passthrough_has_acls - does the file system of an O_PATH descriptor have POSIX ACLs? */
 bool virtiofs_passthrough_has_acls(int fd);
+
+/** virtiofs_passthrough_xattr_to_host - the host's name for one that the guest sets. Return: 0 or -errno. */
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name);
 
 /**
  * virtiofs_passthrough_masked - the mode of what is made in a directory

@@ -4,8 +4,8 @@
  *
  * What a name means on the host decides who may use it. user.* is the guest's. The host's own trusted.* and security.*
  * steer the host (overlayfs, SELinux, IMA): a server that runs as root could set them, so a guest may only if a
- * rule names them. security.capability is set-user-id by another name, which a guest may set too. ACLs count only
- * where the guest's kernel checks them.
+ * rule names them, or --security-label makes labels its own. security.capability is set-user-id by another name, which
+ * a guest may set too. ACLs count only where the guest's kernel checks them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 
 #include "backends/passthrough/cred.h"
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -32,10 +33,10 @@ static bool is_acl(const char *name) {
 }
 
 /* As the host answers a process that is not its administrator. */
-static int check(const struct xattr_name *name, enum use use) {
+static int check(const struct virtiofs_passthrough *fs, const struct xattr_name *name, enum use use) {
   if (starts_with(name->str, "system."))
     return -EOPNOTSUPP;
-  if (name->meant)
+  if (name->meant || (fs->security_label && virtiofs_passthrough_label_is(name->str)))
     return 0;
   if (starts_with(name->str, "trusted."))
     return use == WRITES ? -EPERM : -ENODATA;
@@ -55,7 +56,12 @@ static int to_host(const struct virtiofs_passthrough *fs, const char *guest, enu
     return 0;
   }
   int rc = virtiofs_passthrough_xattrmap_client(fs->xattrmap, guest, name);
-  return rc == 0 ? check(name, use) : rc;
+  return rc == 0 ? check(fs, name, use) : rc;
+}
+
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name) {
+  return to_host(fs, guest, WRITES, name);
 }
 
 /* The guest's name for the host's, a part of it; NULL if the guest doesn't see it. */
