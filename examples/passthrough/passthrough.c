@@ -105,8 +105,8 @@ static int start(void **fs, const struct virtiofs_log *log) {
     return -EINVAL;
   }
   int rc = virtiofs_passthrough_new(&passthrough, &config);
-  if (rc == -EINVAL && settings->xattrmap != NULL)
-    return rc; /* the log has it: the rules are broken */
+  if (rc == -EINVAL)
+    return rc; /* the log has it: rules are broken */
   if (rc != 0) {
     (void)fprintf(stderr, PROGRAM ": cannot serve %s: %s\n", settings->shared_dir, strerror(-rc));
     return rc;

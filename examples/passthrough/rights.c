@@ -6,11 +6,23 @@
 #include <string.h>
 
 /* Options that have no letter; the program's others have smaller keys. */
-enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL };
+enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL, TRANSLATE_UID, TRANSLATE_GID };
 
 _Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
   (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, value);
   exit(EXIT_FAILURE);
+}
+
+/* One more rule; those before it stay. */
+static void add_rule(const struct argp_state *state, char **rules, const char *rule) {
+  const char *before = *rules != NULL ? *rules : "";
+  size_t size = strlen(before) + strlen(rule) + 2;
+  char *all = malloc(size);
+  if (all == NULL)
+    fail(state, "no memory for", rule);
+  (void)snprintf(all, size, "%s%s%s", before, *before != 0 ? " " : "", rule);
+  free(*rules);
+  *rules = all;
 }
 
 /* As virtiofsd: the bare option is the strictest. */
@@ -36,6 +48,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case LABEL:
     rights->security_label = mode_of(state, "--security-label must be never, auto or always, not", arg);
     return 0;
+  case TRANSLATE_UID:
+    add_rule(state, &rights->translate_uid, arg);
+    return 0;
+  case TRANSLATE_GID:
+    add_rule(state, &rights->translate_gid, arg);
+    return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -48,6 +66,9 @@ static const struct argp_option options[] = {
     {"security-label", LABEL, "MODE", OPTION_ARG_OPTIONAL,
      "Security labels that guests send along with what they make: always (the guest must), auto, or never, the default",
      0},
+    {"translate-uid", TRANSLATE_UID, "RULE", 0,
+     "Other users' ids on the host than in the guest, may be repeated; the man page has the rules", 0},
+    {"translate-gid", TRANSLATE_GID, "RULE", 0, "The same for groups", 0},
     {0},
 };
 
@@ -55,5 +76,7 @@ const struct argp rights_argp = {.options = options, .parser = parse};
 
 void rights_into(const struct rights *rights, struct virtiofs_passthrough_config *config) {
   config->killpriv_v2 = rights->killpriv_v2;
+  config->translate_uid = rights->translate_uid;
+  config->translate_gid = rights->translate_gid;
   config->security_label = rights->security_label;
 }

@@ -11,6 +11,7 @@
 struct rights {
   bool killpriv_v2;
   enum virtiofs_passthrough_mode security_label;
+  char *translate_uid, *translate_gid; /* the rules of each option, with spaces between */
 };
 
 extern const struct argp rights_argp;

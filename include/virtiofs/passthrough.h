@@ -44,6 +44,9 @@ struct virtiofs_passthrough_config {
   enum virtiofs_passthrough_mode security_label; /**< what the guest makes gets the label that it sends along
                          (SECURITY_CTX), and it may change it: security.selinux and security.SMACK64..., on the host
                          under the names that @xattrmap gives them; sets @xattr */
+  const char *translate_uid; /**< rules about users' ids, in virtiofsd's language (the man page has it) with white
+                                  space between; not with @posix_acl; only used during the call; NULL: as in the guest */
+  const char *translate_gid; /**< the same about groups' */
 };
 
 /**
@@ -51,7 +54,7 @@ struct virtiofs_passthrough_config {
  * @out:    the backend; NULL after an error
  * @config: copied
  *
- * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in its xattrmap (the log says where); -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
+ * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in it (the log says where); -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
  * -ENOMEM; what open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not
  * fork between this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold
  * what it leaves after a reserve of 256.

@@ -113,6 +113,7 @@ by_dev_fuse --cache always
 by_dev_fuse --killpriv-v2
 by_vhost_user
 by_vhost_user --killpriv-v2
+by_vhost_user --killpriv-v2 --translate-uid map:1:100001:100000 --translate-gid map:1:200001:100000
 on_host xattr
 by_dev_fuse --xattr
 on_host xattr acl

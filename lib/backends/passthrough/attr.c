@@ -16,7 +16,7 @@ static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, int
   int rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(inode, &stx, &out->attr);
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
   out->attr_valid_ns = fs->attr_valid_ns;
   return 0;
 }
@@ -51,7 +51,7 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
   virtiofs_passthrough_fd_return(fs, inode, fd);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(inode, &stx, &out->statx.attr);
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->statx.attr);
   out->statx.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
   if ((stx.stx_mask & STATX_BTIME) != 0)
     out->statx.btime = (struct virtiofs_time){.sec = stx.stx_btime.tv_sec, .nsec = stx.stx_btime.tv_nsec};
@@ -74,8 +74,13 @@ static int set_owner(const struct virtiofs_req *req, const struct inode *inode, 
                      const struct virtiofs_setattr_in *in) {
   uid_t uid = (in->valid & VIRTIOFS_SET_UID) != 0 ? in->uid : (uid_t)-1;
   gid_t gid = (in->valid & VIRTIOFS_SET_GID) != 0 ? in->gid : (gid_t)-1;
-  (void)virtiofs_passthrough_cred_fsetid(virtiofs_req_fs(req), true);
-  int rc = virtiofs_passthrough_drop_capability(req, inode, fd);
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  int rc = virtiofs_passthrough_idmap_to_host(fs->uids, uid, &uid);
+  if (rc == 0)
+    rc = virtiofs_passthrough_idmap_to_host(fs->gids, gid, &gid);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true);
+  if (rc == 0)
+    rc = virtiofs_passthrough_drop_capability(req, inode, fd);
   if (rc == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
     rc = virtiofs_passthrough_error(errno);
   return rc;

@@ -98,7 +98,16 @@ static bool may_switch(void) {
 }
 
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep) {
-  return virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), virtiofs_req_caller(req), keep);
+  struct virtiofs_caller caller;
+  int rc = virtiofs_passthrough_cred_caller(req, &caller);
+  return rc == 0 ? virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), caller, keep) : rc;
+}
+
+int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virtiofs_caller *caller) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  *caller = virtiofs_req_caller(req);
+  int rc = virtiofs_passthrough_idmap_to_host(fs->uids, caller->uid, &caller->uid);
+  return rc == 0 ? virtiofs_passthrough_idmap_to_host(fs->gids, caller->gid, &caller->gid) : rc;
 }
 
 int virtiofs_passthrough_cred_become(struct cred *cred, const struct virtiofs_passthrough *fs,

@@ -44,9 +44,12 @@ struct cred {
  * @keep: PASSTHROUGH_CAP() bits to keep if the server has them; all others that concern files are dropped for the time,
  *        unless the caller is root
  *
- * Return: 0; -EIO if the guest names nobody; -EPERM if the host refuses the id.
+ * Return: 0; -EIO if the guest names nobody; -EPERM if the host refuses the id, or a rule forbids it.
  */
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep);
+
+/** virtiofs_passthrough_cred_caller - who that is on the host. Return: 0; -EPERM if the guest's id is forbidden. */
+int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virtiofs_caller *caller);
 
 /** virtiofs_passthrough_cred_become - the same for an identity that is not quite the caller's. */
 int virtiofs_passthrough_cred_become(struct cred *cred, const struct virtiofs_passthrough *fs,

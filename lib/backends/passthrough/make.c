@@ -23,13 +23,15 @@ struct thing {
   const char *target; /* of a symbolic link */
 };
 
-static bool is_among_groups(const struct virtiofs_extensions *extensions, gid_t gid) {
+static bool is_among_groups(const struct virtiofs_passthrough *fs, const struct virtiofs_extensions *extensions,
+                            gid_t gid) {
   struct virtiofs_extensions all = *extensions;
   struct virtiofs_extension ext;
   while (virtiofs_extensions_next(&all, &ext)) {
     const uint32_t known = sizeof ext.groups / sizeof ext.groups[0];
     for (uint32_t i = 0; ext.kind == VIRTIOFS_EXTENSION_GROUPS && i < ext.count && i < known; i++) {
-      if (ext.groups[i] == gid)
+      gid_t group;
+      if (virtiofs_passthrough_idmap_to_host(fs->gids, ext.groups[i], &group) == 0 && group == gid)
         return true;
     }
   }
@@ -50,16 +52,19 @@ struct acting {
 static int begin(struct acting *as, struct virtiofs_req *req, int dirfd, const struct virtiofs_extensions *extensions,
                  uint64_t keep) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  struct virtiofs_caller caller = virtiofs_req_caller(req);
+  struct virtiofs_caller caller;
+  int rc = virtiofs_passthrough_cred_caller(req, &caller);
+  if (rc != 0)
+    return rc;
   if (extensions->size > 0) {
     struct statx stx;
-    int rc = virtiofs_passthrough_stat(dirfd, &stx);
+    rc = virtiofs_passthrough_stat(dirfd, &stx);
     if (rc != 0)
       return rc;
-    if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
+    if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(fs, extensions, stx.stx_gid))
       caller.gid = stx.stx_gid;
   }
-  int rc = virtiofs_passthrough_label_begin(fs, extensions, &as->label);
+  rc = virtiofs_passthrough_label_begin(fs, extensions, &as->label);
   if (rc != 0)
     return rc;
   rc = virtiofs_passthrough_cred_become(&as->cred, fs, caller, keep);
@@ -134,7 +139,7 @@ static int set_label(struct virtiofs_passthrough *fs, int dirfd, const struct th
   if (rc == 0)
     rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc == 0)
-    virtiofs_passthrough_attr(inode, &stx, &out->attr);
+    virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
   if (fd >= 0)
     virtiofs_passthrough_fd_return(fs, inode, fd);
   if (rc != 0) {
@@ -292,7 +297,7 @@ static int open_existing(struct virtiofs_req *req, int dirfd, const struct virti
   int file = fd < 0 ? fd : open_as_caller(req, inode, fd, in);
   struct statx stx;
   if (file >= 0 && virtiofs_passthrough_stat(fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
-    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
+    virtiofs_passthrough_attr(fs, inode, &stx, &out->entry.attr);
   if (fd >= 0)
     virtiofs_passthrough_fd_return(fs, inode, fd);
   if (file < 0) {

@@ -92,6 +92,26 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   return rc;
 }
 
+static int set_ids(const struct virtiofs_passthrough *fs, struct idmap **map, const char *rules, const char *whose) {
+  const char *why = NULL;
+  size_t at = 0;
+  int rc = rules != NULL ? virtiofs_passthrough_idmap_parse(map, rules, &why, &at) : 0;
+  if (rc == -EINVAL)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of %s, rule at character %zu: %s", whose,
+                       at + 1, why);
+  return rc;
+}
+
+/* Ids within ACLs are not translated, so they would speak of others. */
+static int set_maps(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  if (wanted->posix_acl && (wanted->translate_uid != NULL || wanted->translate_gid != NULL)) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "no POSIX ACLs while ids are translated");
+    return -EINVAL;
+  }
+  int rc = set_ids(fs, &fs->uids, wanted->translate_uid, "uids");
+  return rc == 0 ? set_ids(fs, &fs->gids, wanted->translate_gid, "gids") : rc;
+}
+
 static uint64_t epoch(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -118,9 +138,11 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->log = wanted.log;
   fs->killpriv_v2 = wanted.killpriv_v2;
   fs->epoch = epoch();
-  fs->task_fd = -1;
+  fs->proc_fd = fs->task_fd = -1;
   fs->fd_limit = fd_limit();
-  rc = open_proc(fs);
+  rc = set_maps(fs, &wanted);
+  if (rc == 0)
+    rc = open_proc(fs);
   if (rc == 0)
     rc = open_root(fs, wanted.shared_dir);
   if (rc == 0)
@@ -142,6 +164,8 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
     return;
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
+  virtiofs_passthrough_idmap_free(fs->uids);
+  virtiofs_passthrough_idmap_free(fs->gids);
   free(fs->capability);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);

@@ -9,6 +9,7 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/fdcache.h"
+#include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/xattrmap.h"
 
@@ -25,6 +26,7 @@ struct virtiofs_passthrough {
   bool security_label;       /**< promised to guests */
   bool needs_label;          /**< a guest that doesn't send them is refused */
   int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
+  struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
@@ -79,7 +81,8 @@ int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, i
 int virtiofs_passthrough_stat(int fd, struct statx *stx);
 
 /** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
-void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr);
+void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
+                               struct virtiofs_attr *attr);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
 void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
