@@ -85,6 +85,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+static int isolate(void *fs, const struct virtiofs_log *log) {
+  const struct settings *settings = fs;
+  return rights_isolate(&settings->rights, log);
+}
+
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   struct virtiofs_passthrough_config config = {
@@ -135,7 +140,7 @@ int main(int argc, char **argv) {
   };
   static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
-  struct settings settings = {.valid_ns = SECOND};
+  static struct settings settings = {.valid_ns = SECOND};
   struct virtiofs_daemon_config config = {
       .size = sizeof(config),
       .doc = "Serve a directory of this host to virtual machines by virtio-fs.",
@@ -143,6 +148,7 @@ int main(int argc, char **argv) {
       .argp = &argp,
       .argp_input = &settings,
       .features = (const char *const[]){"separate-options", NULL},
+      .isolate = isolate,
       .start = start,
       .stop = stop,
   };

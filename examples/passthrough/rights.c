@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Options that have no letter; the program's others have smaller keys. */
-enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL, TRANSLATE_UID, TRANSLATE_GID };
+enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL, TRANSLATE_UID, TRANSLATE_GID, UID_MAP, GID_MAP };
 
 _Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
   (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, value);
@@ -23,6 +23,29 @@ static void add_rule(const struct argp_state *state, char **rules, const char *r
   (void)snprintf(all, size, "%s%s%s", before, *before != 0 ? " " : "", rule);
   free(*rules);
   *rules = all;
+}
+
+/* ":INSIDE:OUTSIDE:COUNT:", with any character for ':'. */
+static void add_ids(const struct argp_state *state, struct id_map *map, const char *text) {
+  static const char what[] = "ids are mapped by :INSIDE:OUTSIDE:COUNT:, numbers below 4294967296, not by";
+  uint32_t numbers[3];
+  const char *at = text;
+  for (size_t i = 0; i < 3; i++) {
+    char *end;
+    if (*at == 0 || *at != *text || at[1] < '0' || at[1] > '9')
+      fail(state, what, text);
+    unsigned long long number = strtoull(at + 1, &end, 10);
+    if (number > UINT32_MAX || end - at > 11)
+      fail(state, what, text);
+    numbers[i] = (uint32_t)number;
+    at = end;
+  }
+  if (*at != *text || at[1] != 0)
+    fail(state, what, text);
+  if (map->count == VIRTIOFS_SANDBOX_IDS_MAX)
+    fail(state, "there is no room for any more ids to map:", text);
+  map->ids[map->count++] =
+      (struct virtiofs_sandbox_ids){.inside = numbers[0], .outside = numbers[1], .count = numbers[2]};
 }
 
 /* As virtiofsd: the bare option is the strictest. */
@@ -54,6 +77,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case TRANSLATE_GID:
     add_rule(state, &rights->translate_gid, arg);
     return 0;
+  case UID_MAP:
+    add_ids(state, &rights->users, arg);
+    return 0;
+  case GID_MAP:
+    add_ids(state, &rights->groups, arg);
+    return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -69,6 +98,9 @@ static const struct argp_option options[] = {
     {"translate-uid", TRANSLATE_UID, "RULE", 0,
      "Other users' ids on the host than in the guest, may be repeated; the man page has the rules", 0},
     {"translate-gid", TRANSLATE_GID, "RULE", 0, "The same for groups", 0},
+    {"uid-map", UID_MAP, ":NS:HOST:N:", 0,
+     "Serve from a user namespace, where N ids from NS on are the host's from HOST on; may be repeated", 0},
+    {"gid-map", GID_MAP, ":NS:HOST:N:", 0, "The same for groups", 0},
     {0},
 };
 
@@ -79,4 +111,16 @@ void rights_into(const struct rights *rights, struct virtiofs_passthrough_config
   config->translate_uid = rights->translate_uid;
   config->translate_gid = rights->translate_gid;
   config->security_label = rights->security_label;
+}
+
+int rights_isolate(const struct rights *rights, const struct virtiofs_log *log) {
+  if (rights->users.count == 0 && rights->groups.count == 0)
+    return 0;
+  struct virtiofs_sandbox_userns_config config = {.size = sizeof(config),
+                                                  .users = rights->users.ids,
+                                                  .user_count = rights->users.count,
+                                                  .groups = rights->groups.ids,
+                                                  .group_count = rights->groups.count,
+                                                  .log = *log};
+  return virtiofs_sandbox_userns(&config);
 }
