@@ -110,6 +110,8 @@ on_host
 by_dev_fuse
 by_dev_fuse --cache never
 by_dev_fuse --cache always
+by_dev_fuse --inode-file-handles never
+by_dev_fuse --inode-file-handles mandatory --inode-fds 1
 by_vhost_user
 on_host xattr
 by_dev_fuse --xattr
