@@ -56,6 +56,11 @@ void virtiofs_req_defer(struct virtiofs_req *req) {
   virtiofs_spin_unlock(&lane->lock);
 }
 
+static bool is_released(const struct virtiofs_req *req) {
+  const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
+  return slot != NULL && atomic_load(&slot->id) == 0;
+}
+
 void virtiofs_req_settle(struct virtiofs_req *req) {
   struct virtiofs_session *session = req->session;
   struct virtiofs_session_lane *lane = lane_of(req);
@@ -67,9 +72,14 @@ void virtiofs_req_settle(struct virtiofs_req *req) {
     req->phase = VIRTIOFS_PHASE_PENDING;
     list_add(lane, req);
   }
+  /* Released while the operation ran: whoever did that has looked at the list before. */
+  bool released = !completed && is_released(req);
+  uint32_t handle = released ? req->slots[VIRTIOFS_SLOT_HANDLE]->index : 0;
   virtiofs_spin_unlock(&lane->lock);
   if (completed)
     virtiofs_req_finish(req, req->rc);
+  else if (released)
+    virtiofs_req_cancel_handle(session, handle);
   else if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
     virtiofs_session_cancel(session, number);
 }
@@ -130,11 +140,24 @@ static void tell_cancelled(struct virtiofs_session_lane *lane, struct virtiofs_r
     virtiofs_req_finish(req, req->rc);
 }
 
-/* Cancels one request of a lane, with that @unique or (NULL) any that was not told yet. False if there is none. */
-static bool cancel_one(struct virtiofs_session_lane *lane, const uint64_t *unique) {
+/* Which requests of a lane are meant: all, if nothing is said. */
+struct choice {
+  const uint64_t *unique;
+  const uint32_t *handle; /* the slot's index */
+};
+
+static bool is_chosen(const struct virtiofs_req *req, struct choice choice) {
+  if (choice.unique != NULL && req->fuse.header.unique != *choice.unique)
+    return false;
+  const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
+  return choice.handle == NULL || (slot != NULL && slot->index == *choice.handle);
+}
+
+/* Cancels one request of a lane that was not told yet. False if there is none. */
+static bool cancel_one(struct virtiofs_session_lane *lane, struct choice choice) {
   virtiofs_spin_lock(&lane->lock);
   struct virtiofs_req *req = lane->pending;
-  while (req != NULL && ((unique != NULL && req->fuse.header.unique != *unique) || !begin_cancel(req)))
+  while (req != NULL && (!is_chosen(req, choice) || !begin_cancel(req)))
     req = req->next;
   virtiofs_spin_unlock(&lane->lock);
   if (req != NULL)
@@ -143,14 +166,21 @@ static bool cancel_one(struct virtiofs_session_lane *lane, const uint64_t *uniqu
 }
 
 void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t number) {
-  while (cancel_one(&session->lanes[number], NULL))
+  while (cancel_one(&session->lanes[number], (struct choice){.unique = NULL}))
     continue;
 }
 
 void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique) {
   for (uint32_t i = 0; i < session->lane_count; i++)
-    if (cancel_one(&session->lanes[i], &unique))
+    if (cancel_one(&session->lanes[i], (struct choice){.unique = &unique}))
       return;
+}
+
+void virtiofs_req_cancel_handle(struct virtiofs_session *session, uint64_t id) {
+  uint32_t index = (uint32_t)id;
+  for (uint32_t i = 0; i < session->lane_count; i++)
+    while (cancel_one(&session->lanes[i], (struct choice){.handle = &index}))
+      continue;
 }
 
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req) {

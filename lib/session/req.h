@@ -92,6 +92,7 @@ struct virtiofs_session {
   _Atomic(enum virtiofs_session_state) state;
   struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH, as does the next */
   uint64_t semantics; /* the backend's promises that were agreed on */
+  uint64_t without;   /* opcodes of operations that this mount does without; changes as @proto does */
   struct virtiofs_spin park_lock; /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
   struct virtiofs_req *parked;
   bool begun; /* the backend's init has succeeded and destroy was not called */
@@ -120,6 +121,9 @@ void virtiofs_req_defer(struct virtiofs_req *req);
 
 /* Tells the pending request with this number that its answer isn't wanted. Nothing happens if there is none. */
 void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique);
+
+/* The same for all that use a handle, which was just taken away. */
+void virtiofs_req_cancel_handle(struct virtiofs_session *session, uint64_t id);
 
 /* Was it answered in the backend's place? Any thread. */
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req);
