@@ -32,6 +32,10 @@ struct virtiofs_passthrough_config {
   const char *xattrmap; /**< names of extended attributes on the host, in virtiofsd's rule language (the man page has
                              it); sets @xattr; only used during the call; NULL: as in the guest */
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
+  bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;        /**< the same for locks of flock(2) */
+  uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
+                             guest's queue, in which they stand while they wait, or nobody gets through to unlock */
 };
 
 /**

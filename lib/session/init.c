@@ -3,6 +3,7 @@
 #include "fuse/init.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "fuse/init_flags.h"
 #include "session/promise.h"
@@ -25,6 +26,10 @@ static void end(struct virtiofs_session *session) {
     session->ops.destroy(session->keeper);
   session->begun = false;
   session->without = 0;
+  virtiofs_spin_lock(&session->early_lock);
+  atomic_store(&session->early_count, 0);
+  memset(session->early, 0, sizeof(session->early));
+  virtiofs_spin_unlock(&session->early_lock);
   speak(session, &(struct virtiofs_fuse_proto){0});
 }
 

@@ -38,6 +38,7 @@ static int setup(void **state) {
   static struct session_bench bench;
   session_bench_init(&bench);
   bench.ops.init = init;
+  bench.ops.blocking = VIRTIOFS_BLOCKING_FLUSH;
   bench.ops.getlk = getlk;
   bench.ops.setlk = bench.ops.setlkw = setlk;
   wanted = (struct virtiofs_init_out){.without = 0};
@@ -198,14 +199,73 @@ static void released_before_it_is_pending(void **state) {
   assert_non_null(told);
 }
 
+/* ---- an interrupt that is quicker than what it is about ---- */
+
+static uint64_t interrupted;
+
+static void interrupt(struct session_bench *b, uint64_t unique) {
+  struct fuse_request r;
+  struct fuse_interrupt_in in = {.unique = unique};
+  fuse_request(&r, FUSE_INTERRUPT, 0);
+  fuse_request_put(&r, &in, sizeof in);
+  assert_int_equal(session_bench_ask_on(b, 0, &r, NULL), 0);
+}
+
+static int interrupt_now(struct script_fs *fs, struct virtiofs_req *req, unsigned opcode, int rc, void *out) {
+  if (opcode == FUSE_FLUSH)
+    interrupt(bench_of_hook, interrupted);
+  return ask_to_be_told(fs, req, opcode, rc, out);
+}
+
+static void interrupted_before_it_is_pending(void **state) {
+  struct session_bench *b = bench_of_hook = *state;
+  struct fuse_request r;
+  (void)mount(b, 0, 0);
+  uint64_t id = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, id);
+  b->fs.pend = UINT64_C(1) << FUSE_FLUSH;
+  b->fs.hook = interrupt_now;
+  /* Within its operation. */
+  fuse_request_flush(&r, id, fh);
+  interrupted = r.header.unique;
+  finish(session_bench_send(b, 2, &r, NULL), -EINTR);
+  /* Before it came, on another queue; others aren't meant. */
+  b->fs.hook = ask_to_be_told;
+  fuse_request_flush(&r, id, fh);
+  interrupt(b, r.header.unique);
+  struct fuse_message *other = flush(b, id, fh);
+  finish(session_bench_send(b, 2, &r, NULL), -EINTR);
+  assert_false(fuse_message_is_answered(other));
+  /* The same, and its operation is called by the pool. */
+  fuse_request_flush(&r, id, fh);
+  interrupt(b, r.header.unique);
+  struct fuse_message *m = session_bench_defer(b, 1, &r);
+  assert_false(fuse_message_is_answered(m));
+  virtiofs_session_run(m->req);
+  finish(m, -EINTR);
+  /* A new mount knows of none. */
+  fuse_request_flush(&r, id, fh);
+  interrupt(b, r.header.unique);
+  script_fs_answer(&b->fs, 0);
+  finish(other, 0);
+  (void)mount(b, 0, 0);
+  id = session_bench_lookup(b, "7");
+  fh = session_bench_openfile(b, FUSE_OPEN, id);
+  uint64_t unique = r.header.unique;
+  fuse_request_flush(&r, id, fh);
+  r.header.unique = unique;
+  m = session_bench_send(b, 2, &r, NULL);
+  assert_false(fuse_message_is_answered(m));
+  script_fs_answer(&b->fs, 0);
+  finish(m, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(as_if_they_were_not_there),
-      TEST(what_can_not_be),
-      TEST(release_gives_up_what_is_pending),
-      TEST(released_before_it_is_pending),
+      TEST(as_if_they_were_not_there),        TEST(what_can_not_be),
+      TEST(release_gives_up_what_is_pending), TEST(released_before_it_is_pending),
+      TEST(interrupted_before_it_is_pending),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,12 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   return rc;
 }
 
+static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->posix_lock = !wanted->no_posix_lock;
+  fs->flock = !wanted->no_flock;
+  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -112,6 +118,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     rc = open_root(fs, wanted.shared_dir);
   if (rc == 0)
     rc = set_xattrs(fs, &wanted);
+  if (rc == 0)
+    rc = set_locks(fs, &wanted);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -123,6 +131,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
 void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
+  virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
   if (fs->proc_fd >= 0)
@@ -136,6 +145,12 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   out->root = (uintptr_t)fs->root;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  if (fs->flock)
+    out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
+  if (!fs->posix_lock)
+    out->without |= VIRTIOFS_BLOCKING_GETLK; /* then there are none of fcntl(2) */
+  if (!fs->posix_lock && !fs->flock)
+    out->without |= VIRTIOFS_BLOCKING_SETLK | VIRTIOFS_BLOCKING_SETLKW;
   return 0;
 }
 
@@ -178,6 +193,9 @@ static const struct virtiofs_ops ops = {
     .getxattr = virtiofs_passthrough_getxattr,
     .listxattr = virtiofs_passthrough_listxattr,
     .removexattr = virtiofs_passthrough_removexattr,
+    .getlk = virtiofs_passthrough_getlk,
+    .setlk = virtiofs_passthrough_setlk,
+    .setlkw = virtiofs_passthrough_setlkw,
     .ioctl = virtiofs_passthrough_ioctl,
     .copy_file_range = virtiofs_passthrough_copy_file_range,
     .syncfs = virtiofs_passthrough_syncfs,

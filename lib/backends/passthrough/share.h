@@ -9,6 +9,7 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/inode.h"
+#include "backends/passthrough/locks.h"
 #include "backends/passthrough/xattrmap.h"
 
 struct virtiofs_passthrough {
@@ -19,6 +20,8 @@ struct virtiofs_passthrough {
   bool xattr;
   bool posix_acl;            /**< promised to guests */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
+  bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
+  struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
