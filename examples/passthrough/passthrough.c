@@ -15,6 +15,7 @@
 #define SECOND UINT64_C(1000000000)
 #define MOST_FDS (1 << 20)
 #define PROGRAM "virtiofs-passthrough"
+#define LOCK_WAITERS_MAX 65536
 
 /* What the options say. */
 struct settings {
@@ -26,10 +27,23 @@ struct settings {
   struct rights rights;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds;
+  bool no_posix_lock, no_flock;
+  uint32_t lock_waiters;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS };
+enum {
+  NO_XATTR = 256,
+  XATTRMAP,
+  POSIX_ACL,
+  FILE_HANDLES,
+  INODE_FDS,
+  POSIX_LOCK,
+  NO_POSIX_LOCK,
+  FLOCK,
+  NO_FLOCK,
+  LOCK_WAITERS
+};
 
 /* How long the guest may believe what it knows of names and attributes. */
 static int parse_cache(struct settings *settings, const char *mode) {
@@ -72,6 +86,37 @@ static int parse_count(const char *text, uint32_t *count) {
     return -EINVAL;
   *count = (uint32_t)value;
   return 0;
+}
+
+static int parse_waiters(struct settings *settings, const char *text) {
+  char *end;
+  errno = 0;
+  unsigned long value = strtoul(text, &end, 10);
+  if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < 1 || value > LOCK_WAITERS_MAX)
+    return -EINVAL;
+  settings->lock_waiters = (uint32_t)value;
+  return 0;
+}
+
+/* Those about locks. */
+static error_t parse_locks(int key, const char *arg, struct settings *settings) {
+  switch (key) {
+  case POSIX_LOCK:
+  case NO_POSIX_LOCK:
+    settings->no_posix_lock = key == NO_POSIX_LOCK;
+    return 0;
+  case FLOCK:
+  case NO_FLOCK:
+    settings->no_flock = key == NO_FLOCK;
+    return 0;
+  case LOCK_WAITERS:
+    if (parse_waiters(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --lock-waiters must be 1 to 65536, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -117,7 +162,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
     exit(EXIT_FAILURE);
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_locks(key, arg, settings);
   }
 }
 
@@ -140,6 +185,9 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .posix_acl = settings->posix_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
+      .no_posix_lock = settings->no_posix_lock,
+      .no_flock = settings->no_flock,
+      .lock_waiters = settings->lock_waiters,
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
@@ -179,6 +227,11 @@ int main(int argc, char **argv) {
        "mandatory",
        0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
+      {"posix-lock", POSIX_LOCK, NULL, 0, "Locks of fcntl(2) are the host's: others see them; the default", 0},
+      {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
+      {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
+      {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
+      {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
       {0},
   };
   static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {0}};

@@ -63,6 +63,10 @@ struct virtiofs_passthrough_config {
   enum virtiofs_passthrough_handles inode_file_handles;
   uint32_t inode_fds; /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
                            at most a quarter of those that guests may hold */
+  bool no_posix_lock; /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;      /**< the same for locks of flock(2) */
+  uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
+                             guest's queue, in which they stand while they wait, or nobody gets through to unlock */
 };
 
 /**

@@ -147,6 +147,12 @@ static uint64_t epoch(void) {
   return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
 }
 
+static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->posix_lock = !wanted->no_posix_lock;
+  fs->flock = !wanted->no_flock;
+  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -182,6 +188,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     rc = virtiofs_passthrough_killpriv_init(fs);
   if (rc == 0)
     virtiofs_passthrough_label_init(fs);
+  if (rc == 0)
+    rc = set_locks(fs, &wanted);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -193,6 +201,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
 void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
+  virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   pthread_mutex_destroy(&fs->mounts.lock);
@@ -220,6 +229,12 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
     out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
+  if (fs->flock)
+    out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
+  if (!fs->posix_lock)
+    out->without |= VIRTIOFS_BLOCKING_GETLK; /* then there are none of fcntl(2) */
+  if (!fs->posix_lock && !fs->flock)
+    out->without |= VIRTIOFS_BLOCKING_SETLK | VIRTIOFS_BLOCKING_SETLKW;
   return 0;
 }
 
@@ -263,6 +278,9 @@ static const struct virtiofs_ops ops = {
     .getxattr = virtiofs_passthrough_getxattr,
     .listxattr = virtiofs_passthrough_listxattr,
     .removexattr = virtiofs_passthrough_removexattr,
+    .getlk = virtiofs_passthrough_getlk,
+    .setlk = virtiofs_passthrough_setlk,
+    .setlkw = virtiofs_passthrough_setlkw,
     .ioctl = virtiofs_passthrough_ioctl,
     .copy_file_range = virtiofs_passthrough_copy_file_range,
     .syncfs = virtiofs_passthrough_syncfs,

@@ -11,6 +11,7 @@
 #include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
+#include "backends/passthrough/locks.h"
 #include "backends/passthrough/mount.h"
 #include "backends/passthrough/xattrmap.h"
 
@@ -32,6 +33,8 @@ struct virtiofs_passthrough {
   int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
   struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
+  bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
+  struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
