@@ -13,7 +13,9 @@
 #include "rights.h"
 
 #define SECOND UINT64_C(1000000000)
+#define MOST_FDS (1 << 20)
 #define PROGRAM "virtiofs-passthrough"
+#define LOCK_WAITERS_MAX 65536
 
 /* What the options say. */
 struct settings {
@@ -23,10 +25,25 @@ struct settings {
   bool xattr, posix_acl;
   const char *xattrmap;
   struct rights rights;
+  enum virtiofs_passthrough_handles handles;
+  uint32_t inode_fds;
+  bool no_posix_lock, no_flock;
+  uint32_t lock_waiters;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL };
+enum {
+  NO_XATTR = 256,
+  XATTRMAP,
+  POSIX_ACL,
+  FILE_HANDLES,
+  INODE_FDS,
+  POSIX_LOCK,
+  NO_POSIX_LOCK,
+  FLOCK,
+  NO_FLOCK,
+  LOCK_WAITERS
+};
 
 /* How long the guest may believe what it knows of names and attributes. */
 static int parse_cache(struct settings *settings, const char *mode) {
@@ -46,6 +63,60 @@ static int parse_acl(struct settings *settings, const char *mode) {
   return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
              ? 0
              : -EINVAL;
+}
+
+/* "fallback" is how older virtiofsd spelt "prefer". */
+static int parse_handles(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "never") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
+  else if (strcmp(mode, "prefer") == 0 || strcmp(mode, "fallback") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_PREFER;
+  else if (strcmp(mode, "mandatory") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  else
+    return -EINVAL;
+  return 0;
+}
+
+static int parse_count(const char *text, uint32_t *count) {
+  char *end;
+  errno = 0;
+  unsigned long value = strtoul(text, &end, 10);
+  if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value == 0 || value > MOST_FDS)
+    return -EINVAL;
+  *count = (uint32_t)value;
+  return 0;
+}
+
+static int parse_waiters(struct settings *settings, const char *text) {
+  char *end;
+  errno = 0;
+  unsigned long value = strtoul(text, &end, 10);
+  if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < 1 || value > LOCK_WAITERS_MAX)
+    return -EINVAL;
+  settings->lock_waiters = (uint32_t)value;
+  return 0;
+}
+
+/* Those about locks. */
+static error_t parse_locks(int key, const char *arg, struct settings *settings) {
+  switch (key) {
+  case POSIX_LOCK:
+  case NO_POSIX_LOCK:
+    settings->no_posix_lock = key == NO_POSIX_LOCK;
+    return 0;
+  case FLOCK:
+  case NO_FLOCK:
+    settings->no_flock = key == NO_FLOCK;
+    return 0;
+  case LOCK_WAITERS:
+    if (parse_waiters(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --lock-waiters must be 1 to 65536, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -80,8 +151,18 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       return 0;
     (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
     exit(EXIT_FAILURE);
+  case FILE_HANDLES:
+    if (parse_handles(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  case INODE_FDS:
+    if (parse_count(arg, &settings->inode_fds) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
+    exit(EXIT_FAILURE);
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_locks(key, arg, settings);
   }
 }
 
@@ -102,6 +183,11 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .inode_file_handles = settings->handles,
+      .inode_fds = settings->inode_fds,
+      .no_posix_lock = settings->no_posix_lock,
+      .no_flock = settings->no_flock,
+      .lock_waiters = settings->lock_waiters,
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
@@ -136,6 +222,16 @@ int main(int argc, char **argv) {
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
        "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+      {"inode-file-handles", FILE_HANDLES, "MODE", 0,
+       "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
+       "mandatory",
+       0},
+      {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
+      {"posix-lock", POSIX_LOCK, NULL, 0, "Locks of fcntl(2) are the host's: others see them; the default", 0},
+      {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
+      {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
+      {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
+      {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
       {0},
   };
   static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {0}};

@@ -17,7 +17,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 passthrough=$1
 one_request=$2
 errors=(EIO)
-[[ ${3:-} != all ]] || errors=(EIO ENOSPC EINTR ENOMEM EMFILE)
+handles=(prefer)
+if [[ ${3:-} == all ]]; then
+  errors+=(ENOSPC EINTR ENOMEM EMFILE)
+  handles+=(never)
+fi
 SECONDS_MAX=20
 USER_ID=1000
 AT_LEAST=100
@@ -84,6 +88,7 @@ untrace() {
 
 # calls REQUEST UID: "NAME NUMBER" of each call that the request makes, in their order.
 calls() {
+  ask write 0 # after which a thread has all its capabilities
   trace
   ask "$1" "$2"
   untrace
@@ -120,6 +125,7 @@ may_be() {
 # fail REQUEST UID CALL NUMBER ERROR
 fail() {
   local allowed what="$1 by $2, $3 $4: $5"
+  ask write 0
   trace -e trace="$3" -e inject="$3:error=$5:when=$4"
   ask "$1" "$2"
   untrace
@@ -151,44 +157,62 @@ by_value() {
 
 listens() { [[ -S $dir/sock ]]; }
 
-[[ $(id -u) == 0 ]] || skip 'needs root'
-have strace || skip 'no strace'
-strace -o /dev/null true 2>/dev/null || skip 'strace may not trace'
-mkdir "$share"
-chmod 755 "$dir"
-setfattr -n user.a -v a "$share" 2>/dev/null || python3 -c "import os; os.setxattr('$share', 'user.a', b'a')" 2>/dev/null ||
-  skip 'no extended attributes here'
-"$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
-  --xattrmap ':map:security.selinux:user.map.:' >"$dir/log" 2>&1 &
-server=$!
-wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
-coproc CLIENT { exec "$one_request" "$dir/sock" "$share" 2>&1; }
-client=$CLIENT_PID
-IFS= read -r -t "$SECONDS_MAX" answer <&"${CLIENT[0]}"
-[[ $answer == ready ]] || die "the client: $answer"
-ask list 0
-read -ra requests <<<"$answer"
-before_all=$(fds)
-for request in "${requests[@]}"; do
-  for uid in 0 "$USER_ID"; do
-    # Who asks makes no difference but where something is made, or changed.
-    case $uid/$request in
-      0/* | */create* | */tmpfile | */mk* | */symlink | */write_kill) ;;
-      *) continue ;;
-    esac
-    ask "$request" "$uid" # what is asked only once is asked now
-    [[ $answer == 0 ]] || die "$request by $uid: $answer"
-    mapfile -t made < <(calls "$request" "$uid")
-    for call in "${made[@]}"; do
-      for error in "${errors[@]}"; do
-        # shellcheck disable=SC2086 # two words
-        fail "$request" "$uid" $call "$error"
+# with MODE: all of it, files being known by handle or by descriptor.
+with() {
+  local request uid call error made requests
+  mkdir "$share"
+  "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
+    --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" >"$dir/log" 2>&1 &
+  server=$!
+  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  coproc CLIENT { exec "$one_request" "$dir/sock" "$share" 2>&1; }
+  client=$CLIENT_PID
+  IFS= read -r -t "$SECONDS_MAX" answer <&"${CLIENT[0]}"
+  [[ $answer == ready ]] || die "the client: $answer"
+  ask list 0
+  read -ra requests <<<"$answer"
+  # What is asked only once is asked now, and what is kept for the next time is opened.
+  for request in "${requests[@]}"; do
+    for uid in 0 "$USER_ID"; do
+      ask "$request" "$uid"
+      [[ $answer == 0 ]] || die "$request by $uid: $answer"
+    done
+  done
+  # What the client forgets is closed on another thread, in no time.
+  before_all=$(fds)
+  until sleep 0.1 && fds_are "$before_all"; do before_all=$(fds); done
+  for request in "${requests[@]}"; do
+    for uid in 0 "$USER_ID"; do
+      # Who asks makes no difference but where something is made, or changed.
+      case $uid/$request in
+        0/* | */create* | */tmpfile | */mk* | */symlink | */write_kill) ;;
+        *) continue ;;
+      esac
+      mapfile -t made < <(calls "$request" "$uid")
+      for call in "${made[@]}"; do
+        for error in "${errors[@]}"; do
+          # shellcheck disable=SC2086 # two words
+          fail "$request" "$uid" $call "$error"
+        done
       done
     done
   done
-done
-by_value
-soon fds_are "$before_all" || die "$(fds) descriptors are open, $before_all were at the beginning"
+  by_value
+  soon fds_are "$before_all" || die "$(fds) descriptors are open, $before_all were at the beginning"
+  exec {CLIENT[1]}>&-
+  wait "$client" || die 'the client failed'
+  client=
+  stop_process "$server" "$SECONDS_MAX" || die "the server doesn't end: $(tail -n 5 "$dir/log")"
+  server=
+  rm -rf "$share"
+}
+
+[[ $(id -u) == 0 ]] || skip 'needs root'
+have strace || skip 'no strace'
+strace -o /dev/null true 2>/dev/null || skip 'strace may not trace'
+chmod 755 "$dir"
+python3 -c "import os; os.setxattr('$dir', 'user.a', b'a')" 2>/dev/null || skip 'no extended attributes here'
+for mode in "${handles[@]}"; do with "$mode"; done
 ((count >= AT_LEAST)) || die "only $count faults"
 say "$count faults"
 ((failed == 0))

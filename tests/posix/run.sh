@@ -111,6 +111,8 @@ by_dev_fuse
 by_dev_fuse --cache never
 by_dev_fuse --cache always
 by_dev_fuse --killpriv-v2
+by_dev_fuse --inode-file-handles never
+by_dev_fuse --inode-file-handles mandatory --inode-fds 1
 by_vhost_user
 by_vhost_user --killpriv-v2
 by_vhost_user --killpriv-v2 --translate-uid map:1:100001:100000 --translate-gid map:1:200001:100000

@@ -68,7 +68,9 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
 }
 
 void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
+  virtiofs_passthrough_locks_release(req, in);
   virtiofs_passthrough_fd_close(virtiofs_req_fs(req), (int)in->handle);
+  virtiofs_passthrough_locks_released(req, in);
 }
 
 /** A walk over a list of segments that ends after so many bytes. */
@@ -207,7 +209,7 @@ int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_f
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
-  (void)req;
+  virtiofs_passthrough_locks_flush(req, in);
   /* Closing a duplicate makes the host's file system say what it kept back (NFS: a server out of space). */
   int fd = fcntl((int)in->handle, F_DUPFD_CLOEXEC, 0);
   if (fd < 0)

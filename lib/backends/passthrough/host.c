@@ -16,11 +16,21 @@ int virtiofs_passthrough_error(int host_errno) {
   return host_errno > 0 && host_errno <= WIRE_ERRNO_MAX ? -host_errno : -EIO;
 }
 
-int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count) {
-  long held = atomic_fetch_add_explicit(&fs->fd_count, count, memory_order_relaxed);
-  if (held + count <= fs->fd_limit)
-    return 0;
+bool virtiofs_passthrough_fd_try(struct virtiofs_passthrough *fs, long count) {
+  if (count == 0)
+    return true;
+  long held = atomic_fetch_add_explicit(&fs->fd_count, count, memory_order_relaxed) + count;
+  while (held > fs->fd_limit && virtiofs_passthrough_fd_evict(fs))
+    held = atomic_load_explicit(&fs->fd_count, memory_order_relaxed);
+  if (held <= fs->fd_limit)
+    return true;
   virtiofs_passthrough_fd_give(fs, count);
+  return false;
+}
+
+int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count) {
+  if (virtiofs_passthrough_fd_try(fs, count))
+    return 0;
   unsigned long times = atomic_fetch_add_explicit(&fs->fd_wanted, 1, memory_order_relaxed) + 1;
   if ((times & (times - 1)) == 0)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "all %ld descriptors are in use (said %lu times)",
@@ -91,4 +101,6 @@ void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, stru
   virtiofs_passthrough_attr(fs, inode, stx, &out->attr);
 }
 
-struct inode *virtiofs_passthrough_node(uint64_t node) { return (struct inode *)(uintptr_t)node; }
+struct inode *virtiofs_passthrough_node(uint64_t node) {
+  return (struct inode *)(uintptr_t)node;
+}

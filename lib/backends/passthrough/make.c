@@ -157,11 +157,13 @@ static int make_file(struct virtiofs_req *req, int dirfd, const struct thing *th
   return file < 0 ? file : 0;
 }
 
-/* The descriptor is paid for first, so that nothing is left behind on the host when there is none. */
+/* The inode's descriptor is paid for first, so that nothing is left behind on the host when there is none. */
 static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thing, uint64_t keep,
                    struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  const struct inode *parent = virtiofs_passthrough_node(thing->parent);
+  const long fds = virtiofs_passthrough_inode_fds(parent);
+  int rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, thing->mode, thing->umask);
@@ -176,10 +178,9 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
     }
   }
   if (rc != 0) {
-    virtiofs_passthrough_fd_give(fs, 1);
+    virtiofs_passthrough_fd_give(fs, fds);
     return rc;
   }
-  const struct inode *parent = virtiofs_passthrough_node(thing->parent);
   rc = virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
   return rc == 0 && as.label.later ? set_label(fs, dirfd, thing, &as.label, out) : rc;
 }
@@ -237,26 +238,15 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
 
-/* Two descriptors are paid for: @file, which becomes the handle, and the inode's. */
-static int give_created(struct virtiofs_passthrough *fs, int file, struct virtiofs_create_out *out) {
-  struct statx stx;
-  struct inode *inode;
-  int fd = virtiofs_passthrough_reopen(fs, file, O_PATH);
-  int rc = fd < 0 ? fd : virtiofs_passthrough_stat(fd, &stx);
-  if (rc == 0) {
-    rc = virtiofs_passthrough_inode_enter(fs, fd, &stx, &inode);
-  } else {
-    if (fd >= 0)
-      close(fd);
-    virtiofs_passthrough_fd_give(fs, 1);
-  }
-  if (rc != 0) {
+/* What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one. */
+static int give_created(struct virtiofs_passthrough *fs, const struct inode *parent, int file,
+                        struct virtiofs_create_out *out) {
+  int rc = virtiofs_passthrough_enter_made(fs, parent, file, &out->entry);
+  if (rc != 0)
     virtiofs_passthrough_fd_close(fs, file);
-    return rc;
-  }
-  virtiofs_passthrough_fill_entry(fs, inode, &stx, &out->entry);
-  out->open.handle = (uint64_t)file;
-  return 0;
+  else
+    out->open.handle = (uint64_t)file;
+  return rc;
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
@@ -311,17 +301,19 @@ static int open_existing(struct virtiofs_req *req, int dirfd, const struct virti
 static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_create_in *in,
                      struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
   int flags;
   int rc = virtiofs_passthrough_open_flags(in->flags, &flags);
   if (rc == 0)
-    rc = virtiofs_passthrough_fd_take(fs, 2);
+    rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   int file = open_new(req, dirfd, in->name.str, flags, mode, &in->extensions);
   if (file >= 0)
-    return give_created(fs, file, out);
-  virtiofs_passthrough_fd_give(fs, 2);
+    return give_created(fs, parent, file, out);
+  virtiofs_passthrough_fd_give(fs, fds);
   if (file == -EEXIST && (in->flags & O_EXCL) == 0)
     return open_existing(req, dirfd, in, out);
   return file;
@@ -342,17 +334,19 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
 static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_tmpfile_in *in,
                       struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
   int flags;
   int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
   if (rc == 0)
-    rc = virtiofs_passthrough_fd_take(fs, 2);
+    rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   int file = open_new(req, dirfd, NULL, flags, mode, &in->extensions);
   if (file >= 0)
-    return give_created(fs, file, out);
-  virtiofs_passthrough_fd_give(fs, 2);
+    return give_created(fs, parent, file, out);
+  virtiofs_passthrough_fd_give(fs, fds);
   return file;
 }
 

@@ -18,6 +18,8 @@
 enum {
   FD_RESERVE = 256, /* for the program itself, and for what one operation on each thread opens for its own time */
   FD_MAX = 1 << 20,
+  CACHED_FDS = 16384, /* if not told, and no more than one in CACHED_SHARE of what guests may hold */
+  CACHED_SHARE = 4,
 };
 
 /* A config of another release may be shorter or longer than ours; what we don't know must not be asked for. */
@@ -30,7 +32,9 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  return to->shared_dir == NULL || (unsigned)to->security_label > VIRTIOFS_PASSTHROUGH_ALWAYS ? -EINVAL : 0;
+  bool known = (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
+               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
 
 /* A guest may hold what is left of the process's descriptors, and never all that the host has. */
@@ -65,12 +69,37 @@ static int open_root(struct virtiofs_passthrough *fs, const char *path) {
     virtiofs_passthrough_fd_give(fs, 1);
     return rc;
   }
+  struct inode_parts parts = {.stx = &stx, .fd = fd};
   rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc == 0)
+    rc = virtiofs_passthrough_mount_enter(fs, fd, &stx, &parts.mount);
   if (rc != 0) {
     virtiofs_passthrough_fd_close(fs, fd);
     return rc;
   }
-  return virtiofs_passthrough_inode_enter(fs, fd, &stx, &fs->root);
+  return virtiofs_passthrough_inode_enter(fs, &parts, &fs->root); /* it keeps its descriptor, whatever its mount can */
+}
+
+static uint32_t cached_fds(const struct virtiofs_passthrough *fs, uint32_t wanted) {
+  if (wanted != 0)
+    return (long)wanted < fs->fd_limit ? wanted : (uint32_t)fs->fd_limit;
+  long share = fs->fd_limit / CACHED_SHARE;
+  return share > CACHED_FDS ? CACHED_FDS : share > 0 ? (uint32_t)share : 1;
+}
+
+/* Return: 0; -ENOMEM, then nothing is left. */
+static int init_tables(struct virtiofs_passthrough *fs, uint32_t cached) {
+  if (virtiofs_passthrough_table_init(&fs->table) != 0)
+    return -ENOMEM;
+  if (virtiofs_passthrough_fdcache_init(&fs->fds, cached_fds(fs, cached)) != 0) {
+    virtiofs_passthrough_table_fini(fs);
+    return -ENOMEM;
+  }
+  if (pthread_mutex_init(&fs->mounts.lock, NULL) == 0)
+    return 0;
+  virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_fdcache_fini(&fs->fds);
+  return -ENOMEM;
 }
 
 static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
@@ -118,6 +147,12 @@ static uint64_t epoch(void) {
   return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
 }
 
+static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->posix_lock = !wanted->no_posix_lock;
+  fs->flock = !wanted->no_flock;
+  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -128,10 +163,13 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   if (fs == NULL)
     return -ENOMEM;
   memset(fs, 0, sizeof *fs);
-  if (virtiofs_passthrough_table_init(&fs->table) != 0) {
+  fs->fd_limit = fd_limit();
+  rc = init_tables(fs, wanted.inode_fds);
+  if (rc != 0) {
     free(fs);
-    return -ENOMEM;
+    return rc;
   }
+  fs->handles = wanted.inode_file_handles;
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
@@ -139,7 +177,6 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->killpriv_v2 = wanted.killpriv_v2;
   fs->epoch = epoch();
   fs->proc_fd = fs->task_fd = -1;
-  fs->fd_limit = fd_limit();
   rc = set_maps(fs, &wanted);
   if (rc == 0)
     rc = open_proc(fs);
@@ -151,6 +188,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     rc = virtiofs_passthrough_killpriv_init(fs);
   if (rc == 0)
     virtiofs_passthrough_label_init(fs);
+  if (rc == 0)
+    rc = set_locks(fs, &wanted);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -162,7 +201,10 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
 void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
+  virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_fdcache_fini(&fs->fds);
+  pthread_mutex_destroy(&fs->mounts.lock);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
   virtiofs_passthrough_idmap_free(fs->uids);
   virtiofs_passthrough_idmap_free(fs->gids);
@@ -187,10 +229,17 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
     out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
+  if (fs->flock)
+    out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
+  if (!fs->posix_lock)
+    out->without |= VIRTIOFS_BLOCKING_GETLK; /* then there are none of fcntl(2) */
+  if (!fs->posix_lock && !fs->flock)
+    out->without |= VIRTIOFS_BLOCKING_SETLK | VIRTIOFS_BLOCKING_SETLKW;
   return 0;
 }
 
-/* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
+/* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. One that has
+ * had to be closed may take the disk's time, for once. */
 static const struct virtiofs_ops ops = {
     .size = sizeof(struct virtiofs_ops),
     .semantics = VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP,
@@ -229,6 +278,9 @@ static const struct virtiofs_ops ops = {
     .getxattr = virtiofs_passthrough_getxattr,
     .listxattr = virtiofs_passthrough_listxattr,
     .removexattr = virtiofs_passthrough_removexattr,
+    .getlk = virtiofs_passthrough_getlk,
+    .setlk = virtiofs_passthrough_setlk,
+    .setlkw = virtiofs_passthrough_setlkw,
     .ioctl = virtiofs_passthrough_ioctl,
     .copy_file_range = virtiofs_passthrough_copy_file_range,
     .syncfs = virtiofs_passthrough_syncfs,

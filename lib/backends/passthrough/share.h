@@ -11,10 +11,15 @@
 #include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
+#include "backends/passthrough/locks.h"
+#include "backends/passthrough/mount.h"
 #include "backends/passthrough/xattrmap.h"
 
 struct virtiofs_passthrough {
   struct inode_table table;
+  struct mount_table mounts;
+  struct fd_cache fds;
+  enum virtiofs_passthrough_handles handles;
   struct inode *root; /**< in the table, never forgotten */
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
   bool device_nodes;
@@ -28,6 +33,8 @@ struct virtiofs_passthrough {
   int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
   struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
+  bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
+  struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -50,11 +57,14 @@ int virtiofs_passthrough_error(int host_errno);
  * virtiofs_passthrough_fd_take - pay for @count descriptors before they are opened
  *
  * Descriptors that live only during one operation are not paid for: there are at most as many as threads, and the
- * reserve holds them.
+ * reserve holds them. Who is in the cache makes room if need be.
  *
  * Return: 0; -ENFILE if the guests' budget is used up.
  */
 int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count);
+
+/** virtiofs_passthrough_fd_try - the same, and the log is not told that there were none. */
+bool virtiofs_passthrough_fd_try(struct virtiofs_passthrough *fs, long count);
 
 /** virtiofs_passthrough_fd_give - take the payment back; the descriptor was never opened, or is closed. */
 void virtiofs_passthrough_fd_give(struct virtiofs_passthrough *fs, long count);
@@ -97,7 +107,8 @@ struct inode *virtiofs_passthrough_node(uint64_t node);
  * @name:  one component
  * @out:   gives the node: one reply more is counted for it
  *
- * Cost: one system call for a file that is known, three for a new one. Return: 0 or -errno.
+ * Cost: one system call for a file that is known and has a descriptor, two for another that has a file handle, three
+ * for a new one that has none. Return: 0 or -errno.
  */
 int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd, const char *name,
                               struct virtiofs_entry_out *out);
@@ -106,10 +117,22 @@ int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inod
  * virtiofs_passthrough_walk_new - the same for a name that was just made
  * @type: what was made; -ESTALE if somebody on the host has put another type there meanwhile
  *
- * The caller has paid for one descriptor, which is used up or given back.
+ * The caller has paid for virtiofs_passthrough_inode_fds() descriptors, which are used up or given back.
  */
 int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd,
                                   const char *name, uint32_t type, struct virtiofs_entry_out *out);
+
+/** virtiofs_passthrough_inode_fds - descriptors, 0 or 1, that an inode for what is made in @parent will keep. */
+long virtiofs_passthrough_inode_fds(const struct inode *parent);
+
+/**
+ * virtiofs_passthrough_enter_made - the reply for a file that was just made and is open
+ * @file: stays the caller's
+ *
+ * Paid for as above. Return: 0 or -errno.
+ */
+int virtiofs_passthrough_enter_made(struct virtiofs_passthrough *fs, const struct inode *parent, int file,
+                                    struct virtiofs_entry_out *out);
 
 /**
  * virtiofs_passthrough_open_file - open a regular file for I/O
