@@ -7,8 +7,8 @@
 # Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
 # queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
 # million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
-# memfs (half a million random operations on the file system in memory and on tmpfs, fio in verify mode), bench
-# (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
+# many (a million files known to a guest, and a directory of a million), memfs (half a million random operations on the
+# file system in memory and on tmpfs, fio in verify mode), bench (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
 # build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz rings memfs bench)
+STEPS=(peers tsan fuzz rings many memfs bench)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -53,6 +53,11 @@ step_memfs() {
   local build=$BUILD_DIR/asan
   "$here/backends/memfs_mount.sh" "$build/examples/memfs/virtiofs-memfs" "$build/tests/backends/alike" \
     "$build/tests/backends/probe" "$build/tests/posix/posix" 60000 11 12 13 14 15 16 17 18
+}
+
+step_many() {
+  local build=$BUILD_DIR/clang
+  "$here/backends/many.sh" "$build/tests/backends/many" "$build/examples/passthrough/virtiofs-passthrough" 1000000 1000000
 }
 
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
