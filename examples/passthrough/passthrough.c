@@ -23,10 +23,11 @@ struct settings {
   const char *xattrmap;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds;
+  bool hide_submounts;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS };
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS };
 
 /* How long the guest may believe what it knows of names and attributes. */
 static int parse_cache(struct settings *settings, const char *mode) {
@@ -71,6 +72,28 @@ static int parse_count(const char *text, uint32_t *count) {
   return 0;
 }
 
+/* What is about files that guests know. */
+static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
+  switch (key) {
+  case FILE_HANDLES:
+    if (parse_handles(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  case INODE_FDS:
+    if (parse_count(arg, &settings->inode_fds) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
+    exit(EXIT_FAILURE);
+  case SUBMOUNTS:
+  case NO_SUBMOUNTS:
+    settings->hide_submounts = key == NO_SUBMOUNTS;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct settings *settings = state->input;
   switch (key) {
@@ -100,18 +123,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       return 0;
     (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
     exit(EXIT_FAILURE);
-  case FILE_HANDLES:
-    if (parse_handles(settings, arg) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
-  case INODE_FDS:
-    if (parse_count(arg, &settings->inode_fds) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
-    exit(EXIT_FAILURE);
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_inodes(settings, key, arg);
   }
 }
 
@@ -129,6 +142,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .posix_acl = settings->posix_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
+      .hide_submounts = settings->hide_submounts,
   };
   struct virtiofs_passthrough *passthrough;
   if (settings->shared_dir == NULL) {
@@ -166,6 +180,9 @@ int main(int argc, char **argv) {
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",
        0},
+      {"announce-submounts", SUBMOUNTS, NULL, 0,
+       "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
+      {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
       {0},
   };

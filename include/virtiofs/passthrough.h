@@ -45,8 +45,10 @@ struct virtiofs_passthrough_config {
                              it); sets @xattr; only used during the call; NULL: as in the guest */
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
   enum virtiofs_passthrough_handles inode_file_handles;
-  uint32_t inode_fds; /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
-                           at most a quarter of those that guests may hold */
+  uint32_t inode_fds;  /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
+                            at most a quarter of those that guests may hold */
+  bool hide_submounts; /**< don't tell guests where another of the host's file systems begins below the directory: all
+                            is one to them, with numbers that may come twice */
 };
 
 /**

@@ -169,7 +169,7 @@ static struct inode *inode_new(const struct inode_parts *parts, const struct key
                           .dev = key->dev,
                           .type = key->type,
                           .handle_len = (uint8_t)len,
-                          .verified = parts->verified};
+                          .flags = parts->flags};
   if (len != 0) {
     inode->handle_type = parts->handle->type;
     memcpy(inode->handle, parts->handle->bytes, len);

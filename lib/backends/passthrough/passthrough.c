@@ -136,6 +136,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
+  fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
   rc = open_proc(fs);
   if (rc == 0)
@@ -166,6 +167,8 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   (void)in;
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   out->root = (uintptr_t)fs->root;
+  if (fs->submounts)
+    out->semantics |= VIRTIOFS_SEMANTICS_SUBMOUNTS;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
   return 0;

@@ -23,6 +23,7 @@ struct virtiofs_passthrough {
   bool device_nodes;
   bool xattr;
   bool posix_acl;            /**< promised to guests */
+  bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
