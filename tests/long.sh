@@ -8,7 +8,8 @@
 # queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
 # million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
 # many (a million files known to a guest, and a directory of a million), memfs (half a million random operations on the
-# file system in memory and on tmpfs, fio in verify mode), bench (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
+# file system in memory and on tmpfs, fio in verify mode), bench (instructions against what is written down; two
+# processes beside one). Runs after tests/run.sh, which installs and builds. Output goes to
 # build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
@@ -75,6 +76,9 @@ step_rings() {
 step_bench() {
   local status=0
   "$here/bench/instructions.sh" virtq || status=$?
+  ((status == 0 || status == 77)) || return 1
+  status=0
+  "$here/bench/processes.sh" || status=$?
   ((status == 0 || status == 77))
 }
 

@@ -53,6 +53,16 @@ VIRTIOFS_EXPORT struct virtiofs_caller virtiofs_req_caller(const struct virtiofs
 VIRTIOFS_EXPORT uint64_t virtiofs_req_semantics(const struct virtiofs_req *req);
 
 /**
+ * virtiofs_req_session - which guest asks
+ *
+ * For backends that several devices serve at once and that keep something for each guest: what two of them call by the
+ * same number (a lock's owner) is not the same.
+ *
+ * Return: only to be compared: the same for all requests of one device. Threads: any.
+ */
+VIRTIOFS_EXPORT const void *virtiofs_req_session(const struct virtiofs_req *req);
+
+/**
  * virtiofs_req_complete - answer a request whose operation returned VIRTIOFS_PENDING
  * @req: not valid after the call
  * @rc:  0, then the operation's `out` is the reply; or -errno
@@ -80,8 +90,8 @@ typedef void virtiofs_req_cancel_fn(struct virtiofs_req *req);
  * @req: called from within the operation, before it returns VIRTIOFS_PENDING
  * @fn:  NULL: not told
  *
- * It fires when a queue is drained, the guest starts a new session or the device goes away. If the request was
- * cancelled already, @fn is called at once.
+ * It fires when the guest interrupts the request or releases the open file that it is about, a queue is drained, the
+ * guest starts a new session or the device goes away. If the request was cancelled already, @fn is called at once.
  *
  * Threads: the operation's.
  */

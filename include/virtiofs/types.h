@@ -173,6 +173,11 @@ struct virtiofs_init_out {
   uint64_t semantics; /**< VIRTIOFS_SEMANTICS_... of this mount, before the call those of virtiofs_ops */
   uint16_t
       request_timeout; /**< s after which a driver since 7.43 ends the mount if a request has no answer; 0: never */
+  /**
+   * Operations that this mount does without, as if they were NULL: bits as in virtiofs_ops.blocking. Not lookup, forget,
+   * open, release, opendir and releasedir.
+   */
+  uint64_t without;
 };
 
 /* ---- extensions of requests that make something ---- */

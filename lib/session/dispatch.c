@@ -310,7 +310,7 @@ static bool blocks(const struct virtiofs_session *session, uint32_t opcode) {
 int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   struct virtiofs_session *session = req->session;
   const struct operation *op = &operations[req->fuse.header.opcode];
-  if (op->call == NULL)
+  if (op->call == NULL || (session->without >> req->fuse.header.opcode & 1) != 0)
     return -ENOSYS;
   uint64_t other = op->other != 0 ? *field(req, op->other) : 0;
   int rc = 0;

@@ -3,6 +3,7 @@
 #include "fuse/init.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "fuse/init_flags.h"
 #include "session/promise.h"
@@ -24,6 +25,11 @@ static void end(struct virtiofs_session *session) {
   if (session->begun && session->ops.destroy != NULL)
     session->ops.destroy(session->keeper);
   session->begun = false;
+  session->without = 0;
+  virtiofs_spin_lock(&session->early_lock);
+  atomic_store(&session->early_count, 0);
+  memset(session->early, 0, sizeof(session->early));
+  virtiofs_spin_unlock(&session->early_lock);
   speak(session, &(struct virtiofs_fuse_proto){0});
 }
 
@@ -50,12 +56,29 @@ static int ask_backend(struct virtiofs_req *req, struct virtiofs_init_out *out) 
   return rc;
 }
 
-static int check_backend(const struct virtiofs_session *session, const struct virtiofs_init_out *out) {
+/* What the mount has; -EIO if the backend wants to do without something that it can't do without. */
+static int take_away(struct virtiofs_session *session, uint64_t without) {
+  uint64_t bad;
+  session->without = virtiofs_session_without(without, &bad);
+  if (bad != 0)
+    virtiofs_log_write(&session->log, VIRTIOFS_LOG_ERROR, TAG, "the backend can't do without operations %llx",
+                       (unsigned long long)bad);
+  return bad == 0 ? 0 : -EIO;
+}
+
+static uint64_t operations(const struct virtiofs_session *session) {
+  return virtiofs_session_operations(&session->ops) & ~session->without;
+}
+
+static int check_backend(struct virtiofs_session *session, const struct virtiofs_init_out *out) {
   if (out->root == 0 || out->time_gran == 0 || out->time_gran > NS_PER_SEC)
     return -EIO;
   if (out->max_write < 4096 || out->max_write > session->max_write)
     return -EIO;
-  return virtiofs_session_can_promise(&session->log, &session->ops, out->semantics) ? 0 : -EIO;
+  int rc = take_away(session, out->without);
+  if (rc != 0)
+    return rc;
+  return virtiofs_session_can_promise(&session->log, operations(session), out->semantics) ? 0 : -EIO;
 }
 
 /* A new session. The old one is gone even if this one fails. */
@@ -80,7 +103,7 @@ static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
     rc = virtiofs_idtable_root(&session->nodes, out.root);
   if (rc != 0)
     return rc;
-  wants.flags = virtiofs_fuse_init_wanted(virtiofs_session_operations(&session->ops), out.semantics);
+  wants.flags = virtiofs_fuse_init_wanted(operations(session), out.semantics);
   wants.max_write = out.max_write;
   wants.time_gran = out.time_gran;
   wants.request_timeout = out.request_timeout;

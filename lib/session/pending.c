@@ -30,6 +30,22 @@ void virtiofs_req_let_go(struct virtiofs_req *req) {
     virtiofs_reclaim_wake(req->session);
 }
 
+/* Was it interrupted before it could be found? Behind list_add(), as who interrupts looks at the list again. */
+static bool is_interrupted(const struct virtiofs_req *req) {
+  struct virtiofs_session *session = req->session;
+  bool found = false;
+  if (atomic_load(&session->early_count) == 0 || req->fuse.header.unique == 0)
+    return false;
+  virtiofs_spin_lock(&session->early_lock);
+  for (unsigned i = 0; i < VIRTIOFS_EARLY && !found; i++) {
+    found = session->early[i] == req->fuse.header.unique;
+    if (found)
+      session->early[i] = 0;
+  }
+  virtiofs_spin_unlock(&session->early_lock);
+  return found;
+}
+
 static void list_add(struct virtiofs_session_lane *lane, struct virtiofs_req *req) {
   req->prev = NULL;
   req->next = lane->pending;
@@ -53,7 +69,13 @@ void virtiofs_req_defer(struct virtiofs_req *req) {
   virtiofs_spin_lock(&lane->lock);
   req->phase = VIRTIOFS_PHASE_PENDING;
   list_add(lane, req);
+  req->cancelled = is_interrupted(req); /* its operation is told when it asks to be */
   virtiofs_spin_unlock(&lane->lock);
+}
+
+static bool is_released(const struct virtiofs_req *req) {
+  const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
+  return slot != NULL && virtiofs_idcell_dead(slot->cell);
 }
 
 void virtiofs_req_settle(struct virtiofs_req *req) {
@@ -67,9 +89,18 @@ void virtiofs_req_settle(struct virtiofs_req *req) {
     req->phase = VIRTIOFS_PHASE_PENDING;
     list_add(lane, req);
   }
+  /* Released while the operation ran: whoever did that has looked at the list before. */
+  bool released = !completed && is_released(req);
+  uint32_t handle = released ? req->slots[VIRTIOFS_SLOT_HANDLE]->index : 0;
+  bool interrupted = !completed && is_interrupted(req);
+  uint64_t unique = req->fuse.header.unique;
   virtiofs_spin_unlock(&lane->lock);
   if (completed)
     virtiofs_req_finish(req, req->rc);
+  else if (interrupted)
+    virtiofs_req_interrupt(session, unique);
+  else if (released)
+    virtiofs_req_cancel_handle(session, handle);
   else if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)
     virtiofs_session_cancel(session, number);
 }
@@ -130,11 +161,24 @@ static void tell_cancelled(struct virtiofs_session_lane *lane, struct virtiofs_r
     virtiofs_req_finish(req, req->rc);
 }
 
-/* Cancels one request of a lane, with that @unique or (NULL) any that was not told yet. False if there is none. */
-static bool cancel_one(struct virtiofs_session_lane *lane, const uint64_t *unique) {
+/* Which requests of a lane are meant: all, if nothing is said. */
+struct choice {
+  const uint64_t *unique;
+  const uint32_t *handle; /* the slot's index */
+};
+
+static bool is_chosen(const struct virtiofs_req *req, struct choice choice) {
+  if (choice.unique != NULL && req->fuse.header.unique != *choice.unique)
+    return false;
+  const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
+  return choice.handle == NULL || (slot != NULL && slot->index == *choice.handle);
+}
+
+/* Cancels one request of a lane that was not told yet. False if there is none. */
+static bool cancel_one(struct virtiofs_session_lane *lane, struct choice choice) {
   virtiofs_spin_lock(&lane->lock);
   struct virtiofs_req *req = lane->pending;
-  while (req != NULL && ((unique != NULL && req->fuse.header.unique != *unique) || !begin_cancel(req)))
+  while (req != NULL && (!is_chosen(req, choice) || !begin_cancel(req)))
     req = req->next;
   virtiofs_spin_unlock(&lane->lock);
   if (req != NULL)
@@ -143,14 +187,37 @@ static bool cancel_one(struct virtiofs_session_lane *lane, const uint64_t *uniqu
 }
 
 void virtiofs_session_cancel(struct virtiofs_session *session, uint32_t number) {
-  while (cancel_one(&session->lanes[number], NULL))
+  while (cancel_one(&session->lanes[number], (struct choice){.unique = NULL}))
     continue;
 }
 
-void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique) {
+static bool interrupt(struct virtiofs_session *session, uint64_t unique) {
   for (uint32_t i = 0; i < session->lane_count; i++)
-    if (cancel_one(&session->lanes[i], &unique))
-      return;
+    if (cancel_one(&session->lanes[i], (struct choice){.unique = &unique}))
+      return true;
+  return false;
+}
+
+/* The oldest one makes room: most are of requests that have their answer. */
+static void note_early(struct virtiofs_session *session, uint64_t unique) {
+  virtiofs_spin_lock(&session->early_lock);
+  session->early[atomic_fetch_add(&session->early_count, 1) % VIRTIOFS_EARLY] = unique;
+  virtiofs_spin_unlock(&session->early_lock);
+}
+
+void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique) {
+  if (interrupt(session, unique))
+    return;
+  /* On its way, perhaps, or in its operation and pending in a moment. */
+  note_early(session, unique);
+  (void)interrupt(session, unique);
+}
+
+void virtiofs_req_cancel_handle(struct virtiofs_session *session, uint64_t id) {
+  uint32_t index = (uint32_t)id;
+  for (uint32_t i = 0; i < session->lane_count; i++)
+    while (cancel_one(&session->lanes[i], (struct choice){.handle = &index}))
+      continue;
 }
 
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req) {

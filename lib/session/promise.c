@@ -21,8 +21,20 @@ uint64_t virtiofs_session_operations(const struct virtiofs_ops *ops) {
          HAS(tmpfile, TMPFILE) | HAS(statx, STATX);
 }
 
-bool virtiofs_session_can_promise(const struct virtiofs_log *log, const struct virtiofs_ops *ops, uint64_t semantics) {
-  uint64_t unfit = virtiofs_fuse_init_unfit(virtiofs_session_operations(ops), semantics);
+#define BIT(OPCODE) (UINT64_C(1) << VIRTIOFS_FUSE_##OPCODE)
+
+uint64_t virtiofs_session_without(uint64_t without, uint64_t *bad) {
+  /* The session itself looks whether these are there. */
+  *bad = without & (BIT(LOOKUP) | BIT(FORGET) | BIT(OPEN) | BIT(RELEASE) | BIT(OPENDIR) | BIT(RELEASEDIR));
+  if ((without & BIT(RENAME)) != 0)
+    without |= BIT(RENAME2);
+  if ((without & BIT(COPY_FILE_RANGE)) != 0)
+    without |= BIT(COPY_FILE_RANGE_64);
+  return without;
+}
+
+bool virtiofs_session_can_promise(const struct virtiofs_log *log, uint64_t operations, uint64_t semantics) {
+  uint64_t unfit = virtiofs_fuse_init_unfit(operations, semantics);
   if (unfit == 0)
     return true;
   unsigned bit = 0;

@@ -9,7 +9,10 @@
 /* A bit for each opcode that has an operation. */
 uint64_t virtiofs_session_operations(const struct virtiofs_ops *ops);
 
-/* Can these VIRTIOFS_SEMANTICS_... be kept? What can't is said in the log. */
-bool virtiofs_session_can_promise(const struct virtiofs_log *log, const struct virtiofs_ops *ops, uint64_t semantics);
+/* The opcodes of virtiofs_init_out.without; *@bad: operations that can't be done without. */
+uint64_t virtiofs_session_without(uint64_t without, uint64_t *bad);
+
+/* Can these VIRTIOFS_SEMANTICS_... be kept with @operations? What can't is said in the log. */
+bool virtiofs_session_can_promise(const struct virtiofs_log *log, uint64_t operations, uint64_t semantics);
 
 #endif

@@ -53,8 +53,10 @@ int virtiofs_reclaim_release(struct virtiofs_req *req, uint32_t kind) {
   if (!virtiofs_idtable_remove(&session->handles, id, kind, req->fuse.header.nodeid, released, req))
     return -EBADF;
   /* Who used it may have let go before it was retired, and then nobody else looks. */
-  if (virtiofs_idtable_has_retired(&session->handles))
+  if (virtiofs_idtable_has_retired(&session->handles)) {
+    virtiofs_req_cancel_handle(session, id);
     virtiofs_reclaim_wake(session);
+  }
   return 0;
 }
 

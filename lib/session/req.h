@@ -81,6 +81,9 @@ enum virtiofs_session_state {
   VIRTIOFS_SESSION_SWITCH,  /* it runs */
 };
 
+/* Interrupts that are remembered. */
+#define VIRTIOFS_EARLY 32U
+
 struct virtiofs_session {
   struct virtiofs_ops ops;
   void *fs;
@@ -92,6 +95,7 @@ struct virtiofs_session {
   _Atomic(enum virtiofs_session_state) state;
   struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH, as does the next */
   uint64_t semantics; /* the backend's promises that were agreed on */
+  uint64_t without;   /* opcodes of operations that this mount does without; changes as @proto does */
   struct virtiofs_spin park_lock; /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
   struct virtiofs_req *parked;
   bool begun; /* the backend's init has succeeded and destroy was not called */
@@ -102,6 +106,10 @@ struct virtiofs_session {
   void (*late)(void *ctx, struct virtiofs_req *req);
   void *ctx;
   struct virtiofs_log_limit refused, unsound;
+  /* Numbers of requests that were interrupted and not found; a ring. */
+  struct virtiofs_spin early_lock;
+  atomic_uint early_count; /* so far */
+  uint64_t early[VIRTIOFS_EARLY];
   struct virtiofs_req *keeper; /* the request that housekeeping passes to the backend */
 };
 
@@ -118,8 +126,11 @@ void virtiofs_req_settle(struct virtiofs_req *req);
 /* Makes it pending before its operation is called by somebody else. The lane's thread. */
 void virtiofs_req_defer(struct virtiofs_req *req);
 
-/* Tells the pending request with this number that its answer isn't wanted. Nothing happens if there is none. */
+/* Tells the request with this number that its answer isn't wanted, when it is pending; it may not be here yet. */
 void virtiofs_req_interrupt(struct virtiofs_session *session, uint64_t unique);
+
+/* The same for all that use a handle, which was just taken away. */
+void virtiofs_req_cancel_handle(struct virtiofs_session *session, uint64_t id);
 
 /* Was it answered in the backend's place? Any thread. */
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req);

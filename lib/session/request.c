@@ -19,6 +19,10 @@ uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
   return atomic_load_explicit(&req->semantics, memory_order_relaxed);
 }
 
+const void *virtiofs_req_session(const struct virtiofs_req *req) {
+  return req->session;
+}
+
 void virtiofs_req_set_data(struct virtiofs_req *req, void *data) {
   req->data = data;
 }

@@ -32,7 +32,7 @@ int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_se
   int rc = virtiofs_config_copy(&ops, sizeof(ops), config->ops, config->ops != NULL ? config->ops->size : 0);
   if (rc != 0)
     return rc;
-  if (!virtiofs_session_can_promise(&config->log, &ops, ops.semantics))
+  if (!virtiofs_session_can_promise(&config->log, virtiofs_session_operations(&ops), ops.semantics))
     return -EINVAL;
   struct virtiofs_session *session = aligned_alloc(_Alignof(struct virtiofs_session), sizeof(*session));
   if (session == NULL)

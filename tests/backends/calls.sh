@@ -54,4 +54,7 @@ at_most 1 read-within
 at_most 1 read-to-end
 at_most 1 read-behind
 at_most 1 write
+at_most 1 write-kill
+# rmdir of the test's own, mkdir, openat and statx; and ids and capabilities there and back, three each.
+at_most 10 mkdir-as-user
 ((failed == 0))

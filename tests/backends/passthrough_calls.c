@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <virtiofs/passthrough.h>
@@ -86,14 +87,36 @@ static bool do_read_behind(struct work *w, int i) {
   return do_read(w, 8192, 4096, 0);
 }
 
-static bool do_write(struct work *w, int i) {
-  (void)i;
+static bool write_with(struct work *w, uint32_t write_flags) {
   struct virtiofs_data data = w->data;
   data.size = 4096;
   data.count = 1;
-  struct virtiofs_write_in in = {.node = w->node, .handle = w->handle, .size = 4096, .data = data};
+  struct virtiofs_write_in in = {
+      .node = w->node, .handle = w->handle, .size = 4096, .write_flags = write_flags, .data = data};
   struct virtiofs_write_out out = {.size = 0};
   return w->ops->write(&w->req, &in, &out) == 0 && out.size == 4096;
+}
+
+static bool do_write(struct work *w, int i) {
+  (void)i;
+  return write_with(w, 0);
+}
+
+static bool do_write_kill(struct work *w, int i) {
+  (void)i;
+  return write_with(w, VIRTIOFS_WRITE_KILL_SUIDGID);
+}
+
+/* As somebody else than the server. */
+static bool do_mkdir(struct work *w, int i) {
+  char name[16];
+  snprintf(name, sizeof name, "d%d", i);
+  (void)rmdir(name);
+  w->req.caller = (struct virtiofs_caller){.uid = 1000, .gid = 1000};
+  struct virtiofs_mkdir_in in = {
+      .parent = w->root, .name = {.str = name, .len = (uint32_t)strlen(name)}, .mode = S_IFDIR | 0755};
+  struct virtiofs_entry_out out = {.node = 0};
+  return w->ops->mkdir(&w->req, &in, &out) == 0;
 }
 
 /* One to open it again, and one to close that of the other. */
@@ -119,6 +142,8 @@ static const struct {
     {"read-to-end", do_read_to_end},
     {"read-behind", do_read_behind},
     {"write", do_write},
+    {"write-kill", do_write_kill},
+    {"mkdir-as-user", do_mkdir},
     {"getattr-evicted", do_getattr_evicted},
     {"lookup-evicted", do_lookup_evicted},
 };
@@ -147,6 +172,7 @@ int main(int argc, char **argv) {
   bool evicts = strstr(argv[2], "evicted") != NULL, never = argc == 5 && strcmp(argv[4], "never") == 0;
   struct virtiofs_passthrough_config config = {.size = sizeof config,
                                                .shared_dir = argv[1],
+                                               .killpriv_v2 = true,
                                                .inode_file_handles = never ? VIRTIOFS_PASSTHROUGH_HANDLES_NEVER
                                                                            : VIRTIOFS_PASSTHROUGH_HANDLES_PREFER,
                                                .inode_fds = evicts ? 1 : 0};

@@ -95,6 +95,8 @@ void test_limits(void);
 void test_readdir(void);
 void test_umask(void);
 void test_tmpfile(void);
+void test_privs(void);
+void test_locks(void);
 void test_xattr(void);
 void test_acl(void);
 

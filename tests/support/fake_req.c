@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <virtiofs/log.h>
 
@@ -13,7 +14,9 @@ char fake_log_last[256];
 unsigned fake_log_count;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void *virtiofs_req_fs(const struct virtiofs_req *req) { return req->fs; }
+void *virtiofs_req_fs(const struct virtiofs_req *req) {
+  return req->fs;
+}
 
 struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
   return req->caller;
@@ -21,6 +24,60 @@ struct virtiofs_caller virtiofs_req_caller(const struct virtiofs_req *req) {
 
 uint64_t virtiofs_req_semantics(const struct virtiofs_req *req) {
   return req->semantics;
+}
+
+const void *virtiofs_req_session(const struct virtiofs_req *req) {
+  return req->session;
+}
+
+static pthread_mutex_t req_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t req_done = PTHREAD_COND_INITIALIZER;
+
+void virtiofs_req_set_data(struct virtiofs_req *req, void *data) {
+  req->data = data;
+}
+
+void *virtiofs_req_data(const struct virtiofs_req *req) {
+  return req->data;
+}
+
+void virtiofs_req_complete(struct virtiofs_req *req, int rc) {
+  pthread_mutex_lock(&req_lock);
+  assert(!req->completed);
+  req->completed = true;
+  req->rc = rc;
+  pthread_cond_broadcast(&req_done);
+  pthread_mutex_unlock(&req_lock);
+}
+
+void virtiofs_req_on_cancel(struct virtiofs_req *req, virtiofs_req_cancel_fn *fn) {
+  pthread_mutex_lock(&req_lock);
+  req->on_cancel = fn;
+  pthread_mutex_unlock(&req_lock);
+  if (req->cancelled && fn != NULL)
+    fn(req);
+}
+
+void fake_cancel(struct virtiofs_req *req) {
+  pthread_mutex_lock(&req_lock);
+  virtiofs_req_cancel_fn *fn = req->completed ? NULL : req->on_cancel;
+  pthread_mutex_unlock(&req_lock);
+  if (fn != NULL)
+    fn(req);
+}
+
+int fake_wait(struct virtiofs_req *req, unsigned ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += (long)ms % 1000 * 1000000;
+  until.tv_sec += (time_t)(ms / 1000 + (unsigned)(until.tv_nsec / 1000000000));
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&req_lock);
+  while (!req->completed && pthread_cond_timedwait(&req_done, &req_lock, &until) == 0)
+    continue;
+  int rc = req->completed ? req->rc : VIRTIOFS_PENDING;
+  pthread_mutex_unlock(&req_lock);
+  return rc;
 }
 
 bool virtiofs_name_is(const struct virtiofs_name *name, const char *text) {

@@ -5,13 +5,26 @@
 #define VIRTIOFS_TESTS_SUPPORT_FAKE_REQ_H
 
 #include <virtiofs/backend.h>
+#include <virtiofs/request.h>
 
 /** A request as a backend may see it. */
 struct virtiofs_req {
   void *fs;
   struct virtiofs_caller caller;
   uint64_t semantics; /**< what the backend's init promised */
+  const void *session;
+  bool cancelled; /**< before its operation is called: on_cancel then is, at once */
+  virtiofs_req_cancel_fn *on_cancel;
+  void *data;
+  bool completed; /**< fake_wait() is the way to look */
+  int rc;         /**< of virtiofs_req_complete() */
 };
+
+/** fake_wait - until the request is completed, @ms at most. Return: its result; VIRTIOFS_PENDING if it isn't. */
+int fake_wait(struct virtiofs_req *req, unsigned ms);
+
+/** fake_cancel - as a drain or an interrupt does; nothing if it is completed. */
+void fake_cancel(struct virtiofs_req *req);
 
 /** A name that a listing took. */
 struct fake_record {

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -15,7 +16,7 @@ static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, int
   int rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(inode, &stx, &out->attr);
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
   out->attr_valid_ns = fs->attr_valid_ns;
   return 0;
 }
@@ -50,7 +51,7 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
   virtiofs_passthrough_fd_return(fs, inode, fd);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(inode, &stx, &out->statx.attr);
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->statx.attr);
   out->statx.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
   if ((stx.stx_mask & STATX_BTIME) != 0)
     out->statx.btime = (struct virtiofs_time){.sec = stx.stx_btime.tv_sec, .nsec = stx.stx_btime.tv_nsec};
@@ -64,24 +65,25 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
 
 int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* the guest has decided whether set-group-id may be */
   return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd) {
-  struct statx stx;
-  int rc = virtiofs_passthrough_stat(fd, &stx);
-  if (rc != 0)
-    return rc;
-  mode_t mode = stx.stx_mode;
-  /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
-  mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
-  return S_ISREG(mode) && (mode & kill) != 0 ? virtiofs_passthrough_set_mode(fs, fd, mode & ~kill) : 0;
-}
-
-static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
+/* The host takes set-user-id away by itself, whoever asks; without CAP_FSETID it would take more than it should. */
+static int set_owner(const struct virtiofs_req *req, const struct inode *inode, int fd,
+                     const struct virtiofs_setattr_in *in) {
   uid_t uid = (in->valid & VIRTIOFS_SET_UID) != 0 ? in->uid : (uid_t)-1;
   gid_t gid = (in->valid & VIRTIOFS_SET_GID) != 0 ? in->gid : (gid_t)-1;
-  return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  int rc = virtiofs_passthrough_idmap_to_host(fs->uids, uid, &uid);
+  if (rc == 0)
+    rc = virtiofs_passthrough_idmap_to_host(fs->gids, gid, &gid);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true);
+  if (rc == 0)
+    rc = virtiofs_passthrough_drop_capability(req, inode, fd);
+  if (rc == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  return rc;
 }
 
 static int truncate_fd(int fd, uint64_t size) {
@@ -92,20 +94,16 @@ static int truncate_fd(int fd, uint64_t size) {
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-static int set_size(const struct virtiofs_passthrough *fs, int fd, const struct virtiofs_setattr_in *in) {
-  if ((in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(fs, fd);
-    if (rc != 0)
-      return rc;
-  }
+static int set_size(const struct virtiofs_req *req, int fd, const struct virtiofs_setattr_in *in) {
   /* By the handle, the right to write is the one that the guest's user had when it opened the file. */
-  if (in->has_handle)
-    return truncate_fd((int)in->handle, in->size);
-  int file = virtiofs_passthrough_reopen(fs, fd, O_WRONLY);
+  int file = in->has_handle ? (int)in->handle : virtiofs_passthrough_reopen(virtiofs_req_fs(req), fd, O_WRONLY);
   if (file < 0)
     return file;
-  int rc = truncate_fd(file, in->size);
-  close(file);
+  int rc = virtiofs_passthrough_before_change(req, file, (in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0);
+  if (rc == 0)
+    rc = truncate_fd(file, in->size);
+  if (!in->has_handle)
+    close(file);
   return rc;
 }
 
@@ -141,14 +139,15 @@ static int check(const struct inode *inode, const struct virtiofs_setattr_in *in
  * The owner first, as that can be refused and takes away set-user-id, which a mode in the same request may set again.
  * The size before the mode, as a new mode may forbid the server to write. The times last, since the others change them.
  */
-static int set_all(const struct virtiofs_passthrough *fs, int fd, const struct virtiofs_setattr_in *in) {
+static int set_all(const struct virtiofs_req *req, const struct inode *inode, int fd,
+                   const struct virtiofs_setattr_in *in) {
   int rc = 0;
   if ((in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
-    rc = set_owner(fd, in);
+    rc = set_owner(req, inode, fd, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
-    rc = set_size(fs, fd, in);
+    rc = set_size(req, fd, in);
   if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
-    rc = virtiofs_passthrough_set_mode(fs, fd, in->mode);
+    rc = virtiofs_passthrough_set_mode(virtiofs_req_fs(req), fd, in->mode);
   if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
     rc = set_times(fd, in);
   return rc;
@@ -164,7 +163,7 @@ int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  rc = set_all(fs, fd, in);
+  rc = set_all(req, inode, fd, in);
   if (rc == 0)
     rc = reply(fs, inode, fd, out);
   virtiofs_passthrough_fd_return(fs, inode, fd);

@@ -54,7 +54,9 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   int file = fd;
   if (fd >= 0) {
-    file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
+    file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
+    if (file == 0)
+      file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
     virtiofs_passthrough_fd_return(fs, inode, fd);
   }
   if (file < 0) {
@@ -66,7 +68,9 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
 }
 
 void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
+  virtiofs_passthrough_locks_release(req, in);
   virtiofs_passthrough_fd_close(virtiofs_req_fs(req), (int)in->handle);
+  virtiofs_passthrough_locks_released(req, in);
 }
 
 /** A walk over a list of segments that ends after so many bytes. */
@@ -170,11 +174,10 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
 
 int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
                                struct virtiofs_write_out *out) {
-  if ((in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(virtiofs_req_fs(req), (int)in->handle);
-    if (rc != 0)
-      return rc;
-  }
+  int rc =
+      virtiofs_passthrough_before_change(req, (int)in->handle, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
+  if (rc != 0)
+    return rc;
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
   const int flags = write_flags(in);
@@ -206,7 +209,7 @@ int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_f
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
-  (void)req;
+  virtiofs_passthrough_locks_flush(req, in);
   /* Closing a duplicate makes the host's file system say what it kept back (NFS: a server out of space). */
   int fd = fcntl((int)in->handle, F_DUPFD_CLOEXEC, 0);
   if (fd < 0)
@@ -216,8 +219,9 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 }
 
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
-  (void)req;
-  int rc;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   size_may_be(in->node, UINT64_MAX);
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
@@ -243,9 +247,11 @@ enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
 /* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
 int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                          struct virtiofs_copy_file_range_out *out) {
-  (void)req;
   if (in->flags > UINT_MAX)
     return -EINVAL;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle_out, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
   size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
   ssize_t n;

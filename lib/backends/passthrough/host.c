@@ -78,7 +78,8 @@ static uint32_t flags_of(const struct inode *inode) {
   return submount ? VIRTIOFS_ATTR_SUBMOUNT : 0;
 }
 
-void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr) {
+void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
+                               struct virtiofs_attr *attr) {
   uint32_t blksize = stx->stx_blksize;
   atomic_store_explicit(&inode->size, stx->stx_size, memory_order_relaxed);
   *attr = (struct virtiofs_attr){
@@ -90,8 +91,8 @@ void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, str
       .ctime = time_of(&stx->stx_ctime),
       .mode = stx->stx_mode,
       .nlink = stx->stx_nlink,
-      .uid = stx->stx_uid,
-      .gid = stx->stx_gid,
+      .uid = virtiofs_passthrough_idmap_to_guest(fs->uids, stx->stx_uid),
+      .gid = virtiofs_passthrough_idmap_to_guest(fs->gids, stx->stx_gid),
       .rdev_major = stx->stx_rdev_major,
       .rdev_minor = stx->stx_rdev_minor,
       .blksize = (blksize & (blksize - 1)) == 0 ? blksize : 0,
@@ -104,7 +105,7 @@ void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, stru
   out->node = (uintptr_t)inode;
   out->entry_valid_ns = fs->entry_valid_ns;
   out->attr_valid_ns = fs->attr_valid_ns;
-  virtiofs_passthrough_attr(inode, stx, &out->attr);
+  virtiofs_passthrough_attr(fs, inode, stx, &out->attr);
 }
 
 struct inode *virtiofs_passthrough_node(uint64_t node) {

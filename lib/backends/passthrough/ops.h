@@ -56,6 +56,12 @@ int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_l
 int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                          struct virtiofs_copy_file_range_out *out);
 
+/* locks.c */
+int virtiofs_passthrough_getlk(struct virtiofs_req *req, const struct virtiofs_lk_in *in,
+                               struct virtiofs_getlk_out *out);
+int virtiofs_passthrough_setlk(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
+int virtiofs_passthrough_setlkw(struct virtiofs_req *req, const struct virtiofs_lk_in *in);
+
 /* dir.c */
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
                                  struct virtiofs_open_out *out);

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -30,7 +32,8 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  bool known = (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  bool known = (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
+               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
   return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
 
@@ -100,7 +103,9 @@ static int init_tables(struct virtiofs_passthrough *fs, uint32_t cached) {
 }
 
 static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
-  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl;
+  fs->security_label = wanted->security_label != VIRTIOFS_PASSTHROUGH_NEVER;
+  fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
+  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
   fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
@@ -114,6 +119,38 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of xattrs, character %zu: %s", at + 1,
                        why);
   return rc;
+}
+
+static int set_ids(const struct virtiofs_passthrough *fs, struct idmap **map, const char *rules, const char *whose) {
+  const char *why = NULL;
+  size_t at = 0;
+  int rc = rules != NULL ? virtiofs_passthrough_idmap_parse(map, rules, &why, &at) : 0;
+  if (rc == -EINVAL)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of %s, rule at character %zu: %s", whose,
+                       at + 1, why);
+  return rc;
+}
+
+/* Ids within ACLs are not translated, so they would speak of others. */
+static int set_maps(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  if (wanted->posix_acl && (wanted->translate_uid != NULL || wanted->translate_gid != NULL)) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "no POSIX ACLs while ids are translated");
+    return -EINVAL;
+  }
+  int rc = set_ids(fs, &fs->uids, wanted->translate_uid, "uids");
+  return rc == 0 ? set_ids(fs, &fs->gids, wanted->translate_gid, "gids") : rc;
+}
+
+static uint64_t epoch(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
+}
+
+static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->posix_lock = !wanted->no_posix_lock;
+  fs->flock = !wanted->no_flock;
+  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
 }
 
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
@@ -138,11 +175,22 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->device_nodes = wanted.device_nodes;
   fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
-  rc = open_proc(fs);
+  fs->killpriv_v2 = wanted.killpriv_v2;
+  fs->epoch = epoch();
+  fs->proc_fd = fs->task_fd = -1;
+  rc = set_maps(fs, &wanted);
+  if (rc == 0)
+    rc = open_proc(fs);
   if (rc == 0)
     rc = open_root(fs, wanted.shared_dir);
   if (rc == 0)
     rc = set_xattrs(fs, &wanted);
+  if (rc == 0)
+    rc = virtiofs_passthrough_killpriv_init(fs);
+  if (rc == 0)
+    virtiofs_passthrough_label_init(fs);
+  if (rc == 0)
+    rc = set_locks(fs, &wanted);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -154,23 +202,42 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
 void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
+  virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   pthread_mutex_destroy(&fs->mounts.lock);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
+  virtiofs_passthrough_idmap_free(fs->uids);
+  virtiofs_passthrough_idmap_free(fs->gids);
+  free(fs->capability);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);
+  if (fs->task_fd >= 0)
+    close(fs->task_fd);
   free(fs);
 }
 
 static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out) {
-  (void)in;
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  if (fs->needs_label && (in->flags & VIRTIOFS_SEMANTICS_SECURITY_CTX) == 0) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest sends no security labels: refused");
+    return -EOPNOTSUPP;
+  }
   out->root = (uintptr_t)fs->root;
   if (fs->submounts)
     out->semantics |= VIRTIOFS_SEMANTICS_SUBMOUNTS;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  if (fs->security_label)
+    out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
+  if (fs->killpriv_v2)
+    out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
+  if (fs->flock)
+    out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
+  if (!fs->posix_lock)
+    out->without |= VIRTIOFS_BLOCKING_GETLK; /* then there are none of fcntl(2) */
+  if (!fs->posix_lock && !fs->flock)
+    out->without |= VIRTIOFS_BLOCKING_SETLK | VIRTIOFS_BLOCKING_SETLKW;
   return 0;
 }
 
@@ -214,6 +281,9 @@ static const struct virtiofs_ops ops = {
     .getxattr = virtiofs_passthrough_getxattr,
     .listxattr = virtiofs_passthrough_listxattr,
     .removexattr = virtiofs_passthrough_removexattr,
+    .getlk = virtiofs_passthrough_getlk,
+    .setlk = virtiofs_passthrough_setlk,
+    .setlkw = virtiofs_passthrough_setlkw,
     .ioctl = virtiofs_passthrough_ioctl,
     .copy_file_range = virtiofs_passthrough_copy_file_range,
     .syncfs = virtiofs_passthrough_syncfs,

@@ -9,7 +9,9 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/fdcache.h"
+#include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
+#include "backends/passthrough/locks.h"
 #include "backends/passthrough/mount.h"
 #include "backends/passthrough/xattrmap.h"
 
@@ -25,6 +27,15 @@ struct virtiofs_passthrough {
   bool posix_acl;            /**< promised to guests */
   bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
+  bool killpriv_v2;          /**< promised to guests */
+  char *capability;          /**< the host's name for security.capability if it is another; NULL: the host drops it */
+  bool security_label;       /**< promised to guests */
+  bool needs_label;          /**< a guest that doesn't send them is refused */
+  int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
+  struct idmap *uids, *gids; /**< NULL: the same on both sides */
+  uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
+  bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
+  struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -81,7 +92,8 @@ int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, i
 int virtiofs_passthrough_stat(int fd, struct statx *stx);
 
 /** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
-void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr);
+void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
+                               struct virtiofs_attr *attr);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
 void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
@@ -151,6 +163,10 @@ int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd,
 /** virtiofs_passthrough_has_acls - does the file system of an O_PATH descriptor have POSIX ACLs? */
 bool virtiofs_passthrough_has_acls(int fd);
 
+/** virtiofs_passthrough_xattr_to_host - the host's name for one that the guest sets. Return: 0 or -errno. */
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name);
+
 /**
  * virtiofs_passthrough_masked - the mode of what is made in a directory
  * @dirfd: borrowed from it
@@ -160,7 +176,27 @@ bool virtiofs_passthrough_has_acls(int fd);
  */
 mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, int dirfd, uint32_t mode, uint32_t umask);
 
-/** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);
+/**
+ * virtiofs_passthrough_before_change - a regular file's contents are to change: what goes with them goes
+ * @fd:   of the file
+ * @kill: set-user-id goes too, and set-group-id where the group may execute: by the host's own rules, when the next
+ *        system call of this thread changes the file
+ *
+ * security.capability goes whenever the guest leaves that to us. Return: 0; -errno, and nothing may be changed.
+ */
+int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill);
+
+/** virtiofs_passthrough_before_open - the same for an open(2), which may truncate; @fd: the inode's. */
+int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, int fd, uint32_t flags,
+                                     uint32_t open_flags);
+
+/** virtiofs_passthrough_kills - does a change by a request that can't say so take set-user-id away? */
+bool virtiofs_passthrough_kills(const struct virtiofs_req *req);
+
+/** virtiofs_passthrough_drop_capability - security.capability of @inode goes, if the host doesn't see to that. */
+int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode, int fd);
+
+/** virtiofs_passthrough_killpriv_init - find out what the host calls security.capability. Return: 0 or -ENOMEM. */
+int virtiofs_passthrough_killpriv_init(struct virtiofs_passthrough *fs);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * What a name means on the host decides who may use it. user.* is the guest's. The host's own trusted.* and security.*
  * steer the host (overlayfs, SELinux, IMA): a server that runs as root could set them, so a guest may only if a
- * rule names them. security.capability is set-user-id by another name, which a guest may set too. ACLs count only
- * where the guest's kernel checks them.
+ * rule names them, or --security-label makes labels its own. security.capability is set-user-id by another name, which
+ * a guest may set too. ACLs count only where the guest's kernel checks them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "backends/passthrough/cred.h"
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -31,10 +33,10 @@ static bool is_acl(const char *name) {
 }
 
 /* As the host answers a process that is not its administrator. */
-static int check(const struct xattr_name *name, enum use use) {
+static int check(const struct virtiofs_passthrough *fs, const struct xattr_name *name, enum use use) {
   if (starts_with(name->str, "system."))
     return -EOPNOTSUPP;
-  if (name->meant)
+  if (name->meant || (fs->security_label && virtiofs_passthrough_label_is(name->str)))
     return 0;
   if (starts_with(name->str, "trusted."))
     return use == WRITES ? -EPERM : -ENODATA;
@@ -54,7 +56,12 @@ static int to_host(const struct virtiofs_passthrough *fs, const char *guest, enu
     return 0;
   }
   int rc = virtiofs_passthrough_xattrmap_client(fs->xattrmap, guest, name);
-  return rc == 0 ? check(name, use) : rc;
+  return rc == 0 ? check(fs, name, use) : rc;
+}
+
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name) {
+  return to_host(fs, guest, WRITES, name);
 }
 
 /* The guest's name for the host's, a part of it; NULL if the guest doesn't see it. */
@@ -95,6 +102,7 @@ static int set_value(struct virtiofs_passthrough *fs, const struct virtiofs_setx
   if (fd < 0)
     return fd;
   int rc = 0;
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* whether an ACL takes set-group-id away is the guest's to say */
   if (setxattr(path_of(fd).str, name, value, size, (int)in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   bool kills = (in->setxattr_flags & VIRTIOFS_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name, acl_access) == 0;
