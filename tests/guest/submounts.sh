@@ -63,10 +63,22 @@ mkdir "$run_dir/share/a/b"
 mount -t tmpfs -o size=4M tmpfs "$run_dir/share/a/b"
 mount --bind "$run_dir/share/plain" "$run_dir/share/bound"
 echo bound >"$run_dir/share/plain/file"
+# Subvolumes are no mounts, but have an st_dev of their own, and the numbers of the others.
+subvolume=
+if have mkfs.btrfs && truncate -s 128M "$run_dir/image" && mkfs.btrfs -q -M "$run_dir/image" >/dev/null 2>&1 &&
+  mkdir "$run_dir/share/btrfs" && mount -o loop "$run_dir/image" "$run_dir/share/btrfs" 2>/dev/null; then
+  btrfs -q subvolume create "$run_dir/share/btrfs/sub"
+  subvolume=btrfs/sub
+else
+  rmdir "$run_dir/share/btrfs" 2>/dev/null || true
+  say 'without a btrfs (package btrfs-progs, or the kernel has none)'
+fi
+printf 'subvolume=%s\n' "$subvolume" >"$run_dir/settings"
 start announced --announce-submounts
 start one --no-announce-submounts
 cat >"$run_dir/script" <<'SCRIPT'
 set -eu
+. /job/settings
 fail() { echo "not ok $*"; exit 1; }
 # Linux mounts there when somebody goes in, for which a look from outside is not enough.
 dev() { stat -c %d "$1/."; }
@@ -81,16 +93,23 @@ all=$(for d in . a a/b bound; do dev $d; done | sort -u | wc -l)
 [ "$(dev plain)" = "$(dev .)" ] || fail 'a directory is called a file system'
 [ "$(stat -c %i plain/file)" = "$(stat -c %i bound/file)" ] || fail 'the bind mount has other files'
 [ "$(mib .) $(mib a) $(mib a/b) $(mib plain)" = '16 8 4 16' ] || fail "sizes $(mib .) $(mib a) $(mib a/b) $(mib plain)"
-[ "$(grep -c ' /announced/[^ ]* virtiofs ' /proc/mounts)" = 3 ] || fail "mounts: $(cat /proc/mounts)"
-[ "$(find . -xdev | sort | tr '\n' ' ')" = '. ./a ./bound ./plain ./plain/file ' ] || fail "-xdev: $(find . -xdev)"
+[ "$(grep -c ' /announced/[ab][^t ]* virtiofs ' /proc/mounts)" = 3 ] || fail "mounts: $(cat /proc/mounts)"
+found=$(find . -xdev | grep -v btrfs | sort | tr '\n' ' ')
+[ "$found" = '. ./a ./bound ./plain ./plain/file ' ] || fail "-xdev found $found"
 echo deep >a/b/file
 ln a/b/file a/b/second
 if ln a/b/file a/file 2>/dev/null; then fail 'a link into another file system'; fi
 mv a/b/file a/moved
 [ "$(cat a/moved)" = deep ] || fail 'moving between them'
+if [ -n "$subvolume" ]; then
+  [ "$(stat -c %i "$subvolume/..")" = "$(stat -c %i "$subvolume/.")" ] || fail 'the subvolume has other numbers'
+  [ "$(dev "$subvolume")" != "$(dev "$subvolume/..")" ] || fail 'the subvolume is a directory'
+  echo sub >"$subvolume/file"
+fi
 ls -lR . >/dev/null
 sync
 cd /
+[ -z "$subvolume" ] || umount "/announced/$subvolume" /announced/btrfs
 umount /announced/a/b /announced/a /announced/bound /announced
 echo 'ok announced'
 
@@ -105,7 +124,7 @@ SCRIPT
 status=0
 # The second device stands beside the one that boot.sh makes.
 VIRTIOFS_GUEST_QEMU_ARGS="-chardev socket,id=fs2,path=$run_dir/one.sock -device vhost-user-fs-pci,chardev=fs2,tag=one" \
-  "$here/boot.sh" --tag announced "$run_dir/announced.sock" "$run_dir/script" || status=$?
+  "$here/boot.sh" --tag announced "$run_dir/announced.sock" "$run_dir/script" "$run_dir/settings" || status=$?
 ((status == 0)) || exit "$status"
 [[ $(cat "$run_dir/share/a/moved" "$run_dir/share/a/b/second") == $'deep\ndeep' ]] || die "the host's files are others"
 say '2 passed, 0 failed'

@@ -23,7 +23,8 @@ struct virtiofs_passthrough;
 
 /** inode.flags: the handle is known to be this file's. */
 #define INODE_VERIFIED 1U
-/** inode.flags: a directory, found in one of another mount. Constant. */
+/** inode.flags: a directory, found in one of another mount or, as btrfs's subvolumes are, of another device. Constant.
+ */
 #define INODE_SUBMOUNT 2U
 
 /** A file of the host. There may be millions: small. Constant but for @next, @replies and what is atomic. */
@@ -61,6 +62,9 @@ struct inode_table {
 
 /** virtiofs_passthrough_mnt_id - the id of a file's mount; 0 on hosts that don't tell. */
 uint64_t virtiofs_passthrough_mnt_id(const struct statx *stx);
+
+/** virtiofs_passthrough_dev - a file's device in short. */
+uint32_t virtiofs_passthrough_dev(const struct statx *stx);
 
 /** virtiofs_passthrough_same_file - do both say the same of device, number, mount and type? */
 bool virtiofs_passthrough_same_file(const struct statx *a, const struct statx *b);

@@ -52,7 +52,8 @@ static int find_mount(struct step *step, struct mount **mount) {
 }
 
 static unsigned char flags_of(const struct step *step, const struct mount *mount) {
-  return mount != step->parent->mount && S_ISDIR(step->stx.stx_mode) ? INODE_SUBMOUNT : 0;
+  bool other = mount != step->parent->mount || virtiofs_passthrough_dev(&step->stx) != step->parent->dev;
+  return other && S_ISDIR(step->stx.stx_mode) ? INODE_SUBMOUNT : 0;
 }
 
 /* An inode with a file handle; takes the mount if it needs it. -EAGAIN: the name has come into another mount;
