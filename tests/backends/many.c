@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- *   many walk|list SOCKET SHARE PID COUNT [FDS]
+ *   many walk|list|limit SOCKET SHARE PID COUNT [FDS]
  *
  * The server listens on SOCKET, is process PID and serves SHARE, which is empty. "walk": look COUNT files up, of which
- * the server may have FDS open. "list": a directory of COUNT entries.
+ * the server may have FDS open. "list": a directory of COUNT entries. "limit": COUNT files, more than the server may
+ * have descriptors, of which each takes one.
  */
 #include "many.h"
 
@@ -154,8 +155,9 @@ static void connect_to(struct many *m, const char *socket) {
 
 int main(int argc, char **argv) {
   struct many m = {0};
-  bool walk = argc == 7 && strcmp(argv[1], "walk") == 0, list = argc == 6 && strcmp(argv[1], "list") == 0;
-  many_need(walk || list, "usage: many walk|list SOCKET SHARE PID COUNT [FDS]");
+  bool walk = argc == 7 && strcmp(argv[1], "walk") == 0, list = argc == 6 && strcmp(argv[1], "list") == 0,
+       limit = argc == 6 && strcmp(argv[1], "limit") == 0;
+  many_need(walk || list || limit, "usage: many walk|list|limit SOCKET SHARE PID COUNT [FDS]");
   m.share = argv[3];
   m.server = atol(argv[4]);
   uint32_t count = (uint32_t)atol(argv[5]);
@@ -163,8 +165,10 @@ int main(int argc, char **argv) {
   connect_to(&m, argv[2]);
   if (walk)
     many_walk(&m, count, (uint32_t)atol(argv[6]));
-  else
+  else if (list)
     many_list(&m, count);
+  else
+    many_limit(&m, count);
   virtiofs_client_free(m.client);
   free(m.forgets);
   return EXIT_SUCCESS;

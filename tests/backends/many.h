@@ -49,5 +49,6 @@ void many_make(const struct many *m, const char *dir, uint32_t count);
 /* The tests. */
 void many_walk(struct many *m, uint32_t files, uint32_t fds);
 void many_list(struct many *m, uint32_t entries);
+void many_limit(struct many *m, uint32_t files);
 
 #endif

@@ -20,6 +20,7 @@ FDS=1000
 SECONDS_MAX=30
 dir=$(mktemp -d)
 share=$dir/share
+limited=()
 server=
 failed=0
 
@@ -44,7 +45,7 @@ with() {
   shift 3
   mkdir "$share"
   mount -t tmpfs -o nr_inodes=0,size=4G tmpfs "$share" 2>/dev/null || true
-  "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
+  ${limited[@]+"${limited[@]}"} "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   say "# $what $count $*"
@@ -60,4 +61,6 @@ with() {
 [[ $(id -u) == 0 ]] || skip 'needs root: opening by file handle does'
 with walk "$files" "$FDS" --inode-file-handles=mandatory --inode-fds="$FDS"
 with list "$entries" '' --inode-file-handles=never
+limited=(prlimit --nofile=600:600)
+with limit 2000 '' --inode-file-handles=never
 ((failed == 0))
