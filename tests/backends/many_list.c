@@ -25,7 +25,7 @@ enum {
 /* What lies behind an offset. */
 struct sample {
   uint64_t offset;
-  char name[MANY_NAME];
+  unsigned long number;
 };
 
 struct list {
@@ -93,10 +93,16 @@ static bool next(struct reading *r, const struct list *l) {
   return n > 0;
 }
 
+/* The number of one of the names that were there from the beginning; false for others. */
+static bool number_of(const char *name, unsigned long *number) {
+  *number = name[0] == 'f' ? strtoul(name + 1, NULL, 10) : 0;
+  return name[0] == 'f';
+}
+
 static void note(struct list *l, const char *name) {
-  if (name[0] != 'f')
+  unsigned long number;
+  if (!number_of(name, &number))
     return;
-  unsigned long number = strtoul(name + 1, NULL, 10);
   many_need(number < l->entries, "a name that nobody made: %s", name);
   many_need(l->seen[number] == 0, "%s came twice", name);
   l->seen[number] = 1;
@@ -118,15 +124,10 @@ static void disturb(struct list *l) {
   }
 }
 
-static bool stays(const char *name) {
-  return name[0] == 'f' && strtoul(name + 1, NULL, 10) % GOES != 0;
-}
-
 static void sample(struct list *l, uint64_t offset, const char *name) {
-  if (l->sample_count < SAMPLES && stays(name)) {
-    l->samples[l->sample_count].offset = offset;
-    snprintf(l->samples[l->sample_count++].name, MANY_NAME, "%s", name);
-  }
+  unsigned long number;
+  if (l->sample_count < SAMPLES && number_of(name, &number) && number % GOES != 0)
+    l->samples[l->sample_count++] = (struct sample){.offset = offset, .number = number};
 }
 
 /* One page. Return: where to go on; @offset itself at the end. */
@@ -168,11 +169,12 @@ static void seek(struct list *l) {
     const struct sample *s = &l->samples[i * 7919 % l->sample_count];
     struct reading r;
     begin(&r, l, ask_page(l, VIRTIOFS_FUSE_READDIR, handle, s->offset, SMALL), false);
+    unsigned long number;
     do /* what has come meanwhile may stand before it */
       many_need(next(&r, l), "nothing behind the offset %llu", (unsigned long long)s->offset);
-    while (r.name[0] == 'x');
-    many_need(strcmp(r.name, s->name) == 0, "behind the offset %llu was %s, and now is %s",
-              (unsigned long long)s->offset, s->name, r.name);
+    while (!number_of(r.name, &number));
+    many_need(number == s->number, "behind the offset %llu was f%lu, and now is %s", (unsigned long long)s->offset,
+              s->number, r.name);
   }
   releasedir(l->m, l->node, handle);
 }
