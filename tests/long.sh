@@ -4,20 +4,34 @@
 #
 #   tests/long.sh [STEP...]    all steps, or only those named
 #
-# Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
-# queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
-# million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
-# many (a million files known to a guest, and a directory of a million), memfs (half a million random operations on the
-# file system in memory and on tmpfs, fio in verify mode), faults (each system call of each operation fails with each of
-# five errors), bench (instructions against what is written down; two processes beside one). Runs after tests/run.sh,
-# which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
+# Steps:
+#   peers     the guest test for the packaged servers and for ours, with every QEMU and kernel
+#   tsan      a guest on four queues and a pool, with the thread sanitizer
+#   fuzz      each target for VIRTIOFS_FUZZ_SECONDS, default 300
+#   rings     ten million buffers against the model, millions of wake-ups, a larger model of the protocol, packed rings
+#   many      a million files known to a guest, and a directory of a million
+#   memfs     half a million random operations on the file system in memory and on tmpfs, fio in verify mode
+#   faults    each system call of each operation fails with each of five errors
+#   exercise  a million random operations on mounts, compared with a model
+#   bench     instructions against what is written down; two processes beside one
+# Runs after tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz rings many memfs faults bench)
+STEPS=(
+  peers
+  tsan
+  fuzz
+  rings
+  many
+  memfs
+  faults
+  exercise
+  bench
+)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -64,6 +78,14 @@ step_many() {
 step_faults() {
   local build=$BUILD_DIR/clang
   "$here/backends/faults.sh" "$build/examples/passthrough/virtiofs-passthrough" "$build/tests/backends/one_request" all
+}
+
+step_exercise() {
+  local build=$BUILD_DIR/clang seed
+  local programs=("$build/tests/posix/exercise" "$build/examples/passthrough/virtiofs-passthrough" "$build/examples/mount/virtiofs-mount")
+  seed=$(date +%s)
+  TMPDIR=/dev/shm "$here/posix/exercise.sh" "${programs[@]}" 20000 "$seed"
+  "$here/posix/exercise.sh" "${programs[@]}" 1000 "$seed"
 }
 
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }

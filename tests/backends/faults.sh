@@ -199,7 +199,7 @@ with() {
   done
   by_value
   soon fds_are "$before_all" || die "$(fds) descriptors are open, $before_all were at the beginning"
-  exec {CLIENT[1]}>&-
+  eval "exec ${CLIENT[1]}>&-"
   wait "$client" || die 'the client failed'
   client=
   stop_process "$server" "$SECONDS_MAX" || die "the server doesn't end: $(tail -n 5 "$dir/log")"
