@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,36 +10,21 @@
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
 
-#define SECOND UINT64_C(1000000000)
+#include "sharing.h"
+
 #define PROGRAM "virtiofs-passthrough"
-#define LOCK_WAITERS_MAX 65536
 
 /* What the options say. */
 struct settings {
   const char *shared_dir;
-  uint64_t valid_ns;
   bool device_nodes;
   bool xattr, posix_acl;
   const char *xattrmap;
-  bool no_posix_lock, no_flock;
-  uint32_t lock_waiters;
+  struct sharing sharing;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, POSIX_LOCK, NO_POSIX_LOCK, FLOCK, NO_FLOCK, LOCK_WAITERS };
-
-/* How long the guest may believe what it knows of names and attributes. */
-static int parse_cache(struct settings *settings, const char *mode) {
-  if (strcmp(mode, "auto") == 0)
-    settings->valid_ns = SECOND;
-  else if (strcmp(mode, "always") == 0)
-    settings->valid_ns = 86400 * SECOND;
-  else if (strcmp(mode, "never") == 0)
-    settings->valid_ns = 0;
-  else
-    return -EINVAL;
-  return 0;
-}
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL };
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -48,48 +33,15 @@ static int parse_acl(struct settings *settings, const char *mode) {
              : -EINVAL;
 }
 
-static int parse_waiters(struct settings *settings, const char *text) {
-  char *end;
-  errno = 0;
-  unsigned long value = strtoul(text, &end, 10);
-  if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < 1 || value > LOCK_WAITERS_MAX)
-    return -EINVAL;
-  settings->lock_waiters = (uint32_t)value;
-  return 0;
-}
-
-/* Those about locks. */
-static error_t parse_locks(int key, const char *arg, struct settings *settings) {
-  switch (key) {
-  case POSIX_LOCK:
-  case NO_POSIX_LOCK:
-    settings->no_posix_lock = key == NO_POSIX_LOCK;
-    return 0;
-  case FLOCK:
-  case NO_FLOCK:
-    settings->no_flock = key == NO_FLOCK;
-    return 0;
-  case LOCK_WAITERS:
-    if (parse_waiters(settings, arg) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --lock-waiters must be 1 to 65536, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct settings *settings = state->input;
   switch (key) {
+  case ARGP_KEY_INIT:
+    state->child_inputs[0] = &settings->sharing;
+    return 0;
   case 'd':
     settings->shared_dir = arg;
     return 0;
-  case 'c':
-    if (parse_cache(settings, arg) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --cache must be auto, always or never, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
   case 'n':
     settings->device_nodes = true;
     return 0;
@@ -109,7 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
     exit(EXIT_FAILURE);
   default:
-    return parse_locks(key, arg, settings);
+    return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -118,18 +70,14 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
       .shared_dir = settings->shared_dir,
-      .entry_valid_ns = settings->valid_ns,
-      .attr_valid_ns = settings->valid_ns,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
-      .no_posix_lock = settings->no_posix_lock,
-      .no_flock = settings->no_flock,
-      .lock_waiters = settings->lock_waiters,
   };
   struct virtiofs_passthrough *passthrough;
+  sharing_into(&settings->sharing, &config);
   if (settings->shared_dir == NULL) {
     (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
     return -EINVAL;
@@ -152,8 +100,6 @@ static void stop(void *fs) {
 int main(int argc, char **argv) {
   static const struct argp_option options[] = {
       {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
-      {"cache", 'c', "MODE", 0,
-       "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
       {"device-nodes", 'n', NULL, 0,
        "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
       {"xattr", 'x', NULL, 0, "Extended attributes", 0},
@@ -161,15 +107,11 @@ int main(int argc, char **argv) {
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
        "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
-      {"posix-lock", POSIX_LOCK, NULL, 0, "Locks of fcntl(2) are the host's: others see them; the default", 0},
-      {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
-      {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
-      {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
-      {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
       {0},
   };
-  static const struct argp argp = {.options = options, .parser = parse};
-  struct settings settings = {.valid_ns = SECOND};
+  static const struct argp_child children[] = {{&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp argp = {.options = options, .parser = parse, .children = children};
+  struct settings settings = {.shared_dir = NULL};
   struct virtiofs_daemon_config config = {
       .size = sizeof(config),
       .doc = "Serve a directory of this host to virtual machines by virtio-fs.",

@@ -19,6 +19,16 @@ extern "C" {
 /** A served directory. Opaque. */
 struct virtiofs_passthrough;
 
+/** Whether a guest may keep what it has read; docs/cache-modes.md says who sees what then. */
+enum virtiofs_passthrough_cache {
+  VIRTIOFS_PASSTHROUGH_CACHE_AUTO,    /**< contents until size or modification time are seen to change, or the file is
+                                           opened again */
+  VIRTIOFS_PASSTHROUGH_CACHE_NEVER,   /**< no contents; each read and write comes here */
+  VIRTIOFS_PASSTHROUGH_CACHE_ALWAYS,  /**< contents and directories' listings until size or time are seen to change,
+                                           which takes as long as attributes are believed */
+  VIRTIOFS_PASSTHROUGH_CACHE_METADATA /**< no contents; listings as with ALWAYS */
+};
+
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
@@ -32,6 +42,12 @@ struct virtiofs_passthrough_config {
   const char *xattrmap; /**< names of extended attributes on the host, in virtiofsd's rule language (the man page has
                              it); sets @xattr; only used during the call; NULL: as in the guest */
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
+  enum virtiofs_passthrough_cache cache;
+  bool writeback;       /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
+                             it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
+  bool allow_mmap;      /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
+  bool allow_direct_io; /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
+  bool no_readdirplus;  /**< directories are listed without attributes */
   bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
   bool no_flock;        /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the

@@ -106,11 +106,16 @@ by_vhost_user() { # OPTION...
 mkdir "$mnt" "$share"
 chmod 755 "$dir" "$share"
 need_fuse
-on_host
+on_host interrupt
 by_dev_fuse
-by_dev_fuse --cache never
+by_dev_fuse --no-posix-lock --no-flock
+by_dev_fuse --cache never --allow-mmap
+by_dev_fuse --cache metadata --allow-mmap --allow-direct-io
 by_dev_fuse --cache always
+by_dev_fuse --cache always --writeback
 by_vhost_user
+by_vhost_user --cache never --allow-mmap
+by_vhost_user --writeback --allow-direct-io
 on_host xattr
 by_dev_fuse --xattr
 on_host xattr acl

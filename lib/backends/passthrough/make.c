@@ -155,7 +155,7 @@ static int give_created(struct virtiofs_passthrough *fs, int file, struct virtio
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
-static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, uint32_t flags) {
+static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, uint32_t flags, uint32_t *keep) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -166,6 +166,7 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, u
     file = virtiofs_passthrough_open_file(fs, inode, flags);
     virtiofs_passthrough_cred_end(&cred);
   }
+  file = virtiofs_passthrough_opened(req, file, flags, keep);
   if (file < 0)
     virtiofs_passthrough_fd_give(fs, 1);
   return file;
@@ -184,7 +185,7 @@ static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_
     return rc;
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
   bool openable = inode->type == S_IFREG || inode->type == S_IFDIR;
-  int file = openable ? open_as_caller(req, inode, in->flags) : -ESTALE;
+  int file = openable ? open_as_caller(req, inode, in->flags, &out->open.flags) : -ESTALE;
   if (file < 0) {
     virtiofs_passthrough_inode_put(fs, inode, 1);
     return file;
@@ -216,6 +217,7 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
   }
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);
@@ -243,6 +245,7 @@ int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs
       file = virtiofs_passthrough_error(errno);
     virtiofs_passthrough_cred_end(&cred);
   }
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
     return give_created(fs, file, out);
   virtiofs_passthrough_fd_give(fs, 2);

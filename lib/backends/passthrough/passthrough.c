@@ -28,6 +28,8 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
+  if ((unsigned)to->cache > VIRTIOFS_PASSTHROUGH_CACHE_METADATA)
+    return -EINVAL;
   return to->shared_dir == NULL ? -EINVAL : 0;
 }
 
@@ -88,6 +90,14 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   return rc;
 }
 
+static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->caching = (struct caching){.contents = wanted->cache,
+                                 .writeback = wanted->writeback,
+                                 .mmap = wanted->allow_mmap,
+                                 .direct_io = wanted->allow_direct_io,
+                                 .no_readdirplus = wanted->no_readdirplus};
+}
+
 static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->posix_lock = !wanted->no_posix_lock;
   fs->flock = !wanted->no_flock;
@@ -111,6 +121,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
+  set_caching(fs, &wanted);
   fs->log = wanted.log;
   fs->fd_limit = fd_limit();
   rc = open_proc(fs);
@@ -145,6 +156,7 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   out->root = (uintptr_t)fs->root;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  virtiofs_passthrough_caching_init(&fs->caching, out);
   if (fs->flock)
     out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
   if (!fs->posix_lock)

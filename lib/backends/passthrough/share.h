@@ -8,6 +8,7 @@
 
 #include <virtiofs/passthrough.h>
 
+#include "backends/passthrough/caching.h"
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/locks.h"
 #include "backends/passthrough/xattrmap.h"
@@ -20,6 +21,7 @@ struct virtiofs_passthrough {
   bool xattr;
   bool posix_acl;            /**< promised to guests */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
+  struct caching caching;
   bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
   struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
