@@ -7,16 +7,17 @@
 # Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
 # queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
 # million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
-# memfs (half a million random operations on the file system in memory and on tmpfs, fio in verify mode), bench
-# (instructions against what is written down). Runs after tests/run.sh, which installs and builds. Output goes to
-# build/long/STEP.log. Ends with "N passed, N failed".
+# many (a million files known to a guest, and a directory of a million), memfs (half a million random operations on the
+# file system in memory and on tmpfs, fio in verify mode), faults (each system call of each operation fails with each of
+# five errors), bench (instructions against what is written down; two processes beside one). Runs after tests/run.sh,
+# which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz rings memfs bench)
+STEPS=(peers tsan fuzz rings many memfs faults bench)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -55,6 +56,16 @@ step_memfs() {
     "$build/tests/backends/probe" "$build/tests/posix/posix" 60000 11 12 13 14 15 16 17 18
 }
 
+step_many() {
+  local build=$BUILD_DIR/clang
+  "$here/backends/many.sh" "$build/tests/backends/many" "$build/examples/passthrough/virtiofs-passthrough" 1000000 1000000
+}
+
+step_faults() {
+  local build=$BUILD_DIR/clang
+  "$here/backends/faults.sh" "$build/examples/passthrough/virtiofs-passthrough" "$build/tests/backends/one_request" all
+}
+
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
 
 step_rings() {
@@ -70,6 +81,9 @@ step_rings() {
 step_bench() {
   local status=0
   "$here/bench/instructions.sh" virtq || status=$?
+  ((status == 0 || status == 77)) || return 1
+  status=0
+  "$here/bench/processes.sh" || status=$?
   ((status == 0 || status == 77))
 }
 

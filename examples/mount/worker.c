@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,8 +11,10 @@
 #include "mount.h"
 
 #define HIPRIO 0U
-/* How often a reply is looked for before the thread sleeps: a few microseconds. */
+/* How often a reply is looked for before the thread sleeps: a few microseconds ... */
 #define LOOKS 200U
+/* ... and after how many of these others may have the processor: the device may need this very one. */
+#define LOOKS_AT_ONCE 16U
 
 void mount_ring(int fd) {
   uint64_t one = 1;
@@ -149,16 +152,26 @@ static int rest(struct worker *worker) {
   return fds[1].revents != 0 ? -ECONNRESET : 0;
 }
 
+/* Takes what is answered, and waits a moment for it. As virtiofs_client_process(). */
+static int look(struct worker *worker) {
+  struct virtiofs_client *client = worker->mount->client;
+  int answered = virtiofs_client_process(client, worker->queue);
+  for (unsigned looks = 1; answered == 0 && looks < LOOKS && virtiofs_client_in_flight(client, worker->queue) > 0;
+       looks++) {
+    if (looks % LOOKS_AT_ONCE == 0)
+      (void)sched_yield();
+    answered = virtiofs_client_process(client, worker->queue);
+  }
+  return answered;
+}
+
 static int work_once(struct worker *worker) {
   struct mount *mount = worker->mount;
   int rc = read_all(worker);
   if (rc < 0)
     return rc;
   virtiofs_client_kick(mount->client, worker->queue);
-  int answered = virtiofs_client_process(mount->client, worker->queue);
-  for (unsigned look = 0; answered == 0 && look < LOOKS && virtiofs_client_in_flight(mount->client, worker->queue) > 0;
-       look++)
-    answered = virtiofs_client_process(mount->client, worker->queue);
+  int answered = look(worker);
   if (answered < 0)
     return answered;
   int urgent = worker->queue == 1 ? process_urgent(mount) : 0;

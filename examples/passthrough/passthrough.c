@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c rights.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +10,10 @@
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
 
+#include "rights.h"
 #include "sharing.h"
 
+#define MOST_FDS (1 << 20)
 #define PROGRAM "virtiofs-passthrough"
 
 /* What the options say. */
@@ -20,11 +22,15 @@ struct settings {
   bool device_nodes;
   bool xattr, posix_acl;
   const char *xattrmap;
+  struct rights rights;
   struct sharing sharing;
+  enum virtiofs_passthrough_handles handles;
+  uint32_t inode_fds;
+  bool hide_submounts;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL };
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS };
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -33,11 +39,57 @@ static int parse_acl(struct settings *settings, const char *mode) {
              : -EINVAL;
 }
 
+/* "fallback" is how older virtiofsd spelt "prefer". */
+static int parse_handles(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "never") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
+  else if (strcmp(mode, "prefer") == 0 || strcmp(mode, "fallback") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_PREFER;
+  else if (strcmp(mode, "mandatory") == 0)
+    settings->handles = VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  else
+    return -EINVAL;
+  return 0;
+}
+
+static int parse_count(const char *text, uint32_t *count) {
+  char *end;
+  errno = 0;
+  unsigned long value = strtoul(text, &end, 10);
+  if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value == 0 || value > MOST_FDS)
+    return -EINVAL;
+  *count = (uint32_t)value;
+  return 0;
+}
+
+/* What is about files that guests know. */
+static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
+  switch (key) {
+  case FILE_HANDLES:
+    if (parse_handles(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  case INODE_FDS:
+    if (parse_count(arg, &settings->inode_fds) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
+    exit(EXIT_FAILURE);
+  case SUBMOUNTS:
+  case NO_SUBMOUNTS:
+    settings->hide_submounts = key == NO_SUBMOUNTS;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct settings *settings = state->input;
   switch (key) {
   case ARGP_KEY_INIT:
-    state->child_inputs[0] = &settings->sharing;
+    state->child_inputs[0] = &settings->rights;
+    state->child_inputs[1] = &settings->sharing;
     return 0;
   case 'd':
     settings->shared_dir = arg;
@@ -61,8 +113,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
     exit(EXIT_FAILURE);
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_inodes(settings, key, arg);
   }
+}
+
+static int isolate(void *fs, const struct virtiofs_log *log) {
+  const struct settings *settings = fs;
+  return rights_isolate(&settings->rights, log);
 }
 
 static int start(void **fs, const struct virtiofs_log *log) {
@@ -75,16 +132,20 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .inode_file_handles = settings->handles,
+      .inode_fds = settings->inode_fds,
+      .hide_submounts = settings->hide_submounts,
   };
   struct virtiofs_passthrough *passthrough;
+  rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
   if (settings->shared_dir == NULL) {
     (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
     return -EINVAL;
   }
   int rc = virtiofs_passthrough_new(&passthrough, &config);
-  if (rc == -EINVAL && settings->xattrmap != NULL)
-    return rc; /* the log has it: the rules are broken */
+  if (rc == -EINVAL)
+    return rc; /* the log has it: rules are broken */
   if (rc != 0) {
     (void)fprintf(stderr, PROGRAM ": cannot serve %s: %s\n", settings->shared_dir, strerror(-rc));
     return rc;
@@ -107,11 +168,19 @@ int main(int argc, char **argv) {
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
        "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+      {"inode-file-handles", FILE_HANDLES, "MODE", 0,
+       "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
+       "mandatory",
+       0},
+      {"announce-submounts", SUBMOUNTS, NULL, 0,
+       "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
+      {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
+      {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
       {0},
   };
-  static const struct argp_child children[] = {{&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
-  struct settings settings = {.shared_dir = NULL};
+  static struct settings settings;
   struct virtiofs_daemon_config config = {
       .size = sizeof(config),
       .doc = "Serve a directory of this host to virtual machines by virtio-fs.",
@@ -119,6 +188,7 @@ int main(int argc, char **argv) {
       .argp = &argp,
       .argp_input = &settings,
       .features = (const char *const[]){"separate-options", NULL},
+      .isolate = isolate,
       .start = start,
       .stop = stop,
   };

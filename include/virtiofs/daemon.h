@@ -39,7 +39,14 @@ struct virtiofs_daemon_config {
   const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
 
   /**
-   * After the options are parsed and before the socket is made: prepare the file system. *@fs is the pointer given to
+   * After the socket is made and before @start: give up what isn't needed from here on (sandbox.h). No thread of the
+   * library runs yet. The pointer is the one given to virtiofs_daemon_main(). Return 0, or -errno after having said why
+   * on stderr or in the log. NULL: nothing to give up.
+   */
+  int (*isolate)(void *fs, const struct virtiofs_log *log);
+
+  /**
+   * After the options are parsed and the socket is made, and before a front-end is served: prepare the file system. *@fs is the pointer given to
    * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after
    * having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
    */

@@ -64,6 +64,10 @@ struct virtiofs_tap {
   void (*reply)(void *ctx, uint32_t queue, const struct virtiofs_message *msg, size_t used, uint64_t token);
 };
 
+#define VIRTIOFS_POLL_DEFAULT 100U
+#define VIRTIOFS_POLL_MAX 1000000U
+#define VIRTIOFS_POLL_NONE UINT32_MAX
+
 /** How a device is made. Zero means default. */
 struct virtiofs_device_config {
   size_t size;                    /**< sizeof(struct virtiofs_device_config) */
@@ -74,8 +78,11 @@ struct virtiofs_device_config {
   uint32_t pool_threads;          /**< threads for blocking operations, 0 .. 64; 0: they run on the queue's worker */
   uint32_t max_write;             /**< largest READ and WRITE in bytes, 4096 .. 1 MiB; 0: 1 MiB */
   uint32_t drain_ms;              /**< how long a stopping queue waits for requests that can be given up; 0: 5000 */
-  uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^30; 0: 1,048,576; beyond: ENFILE */
-  uint64_t max_handles;           /**< open files that the guest may hold, up to 2^30; 0: 65,536; beyond: ENFILE */
+  /** How long a queue's worker goes on looking for requests before it sleeps, in microseconds, while they come that
+   * soon; up to 1,000,000; 0: VIRTIOFS_POLL_DEFAULT; VIRTIOFS_POLL_NONE: it sleeps at once */
+  uint32_t poll_us;
+  uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^27; 0: 1,048,576; beyond: ENFILE */
+  uint64_t max_handles;           /**< open files that the guest may hold, up to 2^27; 0: 65,536; beyond: ENFILE */
   struct virtiofs_log log;        /**< where to speak; copied */
   const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
   void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */

@@ -29,6 +29,25 @@ enum virtiofs_passthrough_cache {
   VIRTIOFS_PASSTHROUGH_CACHE_METADATA /**< no contents; listings as with ALWAYS */
 };
 
+/** What is agreed on with a guest that may not know it. */
+enum virtiofs_passthrough_mode {
+  VIRTIOFS_PASSTHROUGH_NEVER,  /**< not even if it does */
+  VIRTIOFS_PASSTHROUGH_AUTO,   /**< if it does */
+  VIRTIOFS_PASSTHROUGH_ALWAYS, /**< the mount of one that doesn't fails */
+};
+
+/**
+ * What holds a file that a guest knows. With a file handle it needs a descriptor only while it is in use, or was not
+ * long ago; and a file that is deleted on the host is gone for the guest too (ESTALE), whatever has its name or its
+ * number then.
+ */
+enum virtiofs_passthrough_handles {
+  VIRTIOFS_PASSTHROUGH_HANDLES_PREFER,   /**< file handles; where the file system has none, or the process may not open
+                                              files by them (CAP_DAC_READ_SEARCH), a descriptor for each file */
+  VIRTIOFS_PASSTHROUGH_HANDLES_NEVER,    /**< a descriptor for each file */
+  VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY /**< file handles; -EOPNOTSUPP for files that have none */
+};
+
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
@@ -36,20 +55,34 @@ struct virtiofs_passthrough_config {
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
-  bool device_nodes; /**< let the guest make device nodes; whoever can reach them on the host can open them there */
-  bool xattr;        /**< extended attributes: user.*, security.capability, and for reading the rest of security.*;
-                          the others only by @xattrmap */
+  bool device_nodes;    /**< let the guest make device nodes; whoever can reach them on the host can open them there */
+  bool xattr;           /**< extended attributes: user.*, security.capability, and for reading the rest of security.*;
+                             the others only by @xattrmap */
   const char *xattrmap; /**< names of extended attributes on the host, in virtiofsd's rule language (the man page has
                              it); sets @xattr; only used during the call; NULL: as in the guest */
   bool posix_acl;       /**< POSIX ACLs, if the directory's file system has them, checked by the guest; sets @xattr */
+  bool killpriv_v2; /**< set-user-id, set-group-id and security.capability are taken away here when contents or owner
+                         change (HANDLE_KILLPRIV_V2): a guest then need not ask for them before each write */
+  enum virtiofs_passthrough_mode security_label; /**< what the guest makes gets the label that it sends along
+                         (SECURITY_CTX), and it may change it: security.selinux and security.SMACK64..., on the host
+                         under the names that @xattrmap gives them; sets @xattr */
+  const char
+      *translate_uid;        /**< rules about users' ids, in virtiofsd's language (the man page has it) with white
+                                  space between; not with @posix_acl; only used during the call; NULL: as in the guest */
+  const char *translate_gid; /**< the same about groups' */
+  enum virtiofs_passthrough_handles inode_file_handles;
+  uint32_t inode_fds;  /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
+                            at most a quarter of those that guests may hold */
+  bool hide_submounts; /**< don't tell guests where another of the host's file systems begins below the directory: all
+                            is one to them, with numbers that may come twice */
   enum virtiofs_passthrough_cache cache;
-  bool writeback;       /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
-                             it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
-  bool allow_mmap;      /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
-  bool allow_direct_io; /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
-  bool no_readdirplus;  /**< directories are listed without attributes */
-  bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
-  bool no_flock;        /**< the same for locks of flock(2) */
+  bool writeback;        /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
+                              it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
+  bool allow_mmap;       /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
+  bool allow_direct_io;  /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
+  bool no_readdirplus;   /**< directories are listed without attributes */
+  bool no_posix_lock;    /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
 };
@@ -59,13 +92,16 @@ struct virtiofs_passthrough_config {
  * @out:    the backend; NULL after an error
  * @config: copied
  *
- * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in its xattrmap (the log says where); -E2BIG if @config is of a newer library and uses it; -ENOTDIR;
- * -ENOMEM; what open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not
- * fork between this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold
- * what it leaves after a reserve of 256.
+ * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in it (the log says where); -E2BIG if @config is of
+ * a newer library and uses it; -ENOTDIR; -EOPNOTSUPP if file handles are mandatory and can't be had; -ENOMEM; what
+ * open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not fork between
+ * this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold what it
+ * leaves after a reserve of 256, open files, what @inode_fds allows and one for each mount together.
  *
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
- * calls them loses its supplementary groups. Without these capabilities files belong to the process's user.
+ * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between
+ * operations a thread that calls them has the process's ids and capabilities, but for CAP_FSETID, which it may lack
+ * where @killpriv_v2 is on. Nobody else may change a thread's ids or capabilities once it has called one.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

@@ -39,8 +39,7 @@ static int serve_all(struct virtiofs_device *dev, struct virtiofs_daemon_listene
 
 /* Until a signal or the other side ends it. */
 static int serve(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
-                 const struct virtiofs_log *log) {
-  struct virtiofs_daemon_listener listener;
+                 struct virtiofs_daemon_listener *listener, const struct virtiofs_log *log) {
   if (options->mountpoint != NULL) {
     struct virtiofs_fusedev_config mount = {
         .size = sizeof(mount), .mountpoint = options->mountpoint, .source = program};
@@ -49,52 +48,66 @@ static int serve(struct virtiofs_device *dev, const struct virtiofs_daemon_optio
       (void)fprintf(stderr, "%s: cannot mount at '%s': %s\n", program, options->mountpoint, strerror(-rc));
     return rc;
   }
-  int rc = options->socket_path != NULL ? virtiofs_daemon_listen_path(&listener, program, options->socket_path)
-                                        : virtiofs_daemon_listen_fd(&listener, program, options->fd);
-  if (rc != 0)
-    return rc;
-  rc = serve_all(dev, &listener, log);
+  int rc = serve_all(dev, listener, log);
   if (rc != 0 && rc != -ECANCELED)
     (void)fprintf(stderr, "%s: cannot go on: %s\n", program, strerror(-rc));
-  virtiofs_daemon_listen_end(&listener);
   return rc;
 }
 
 static int run_device(struct virtiofs_device *dev, const struct virtiofs_daemon_options *options, const char *program,
-                      const struct virtiofs_log *log) {
+                      struct virtiofs_daemon_listener *listener, const struct virtiofs_log *log) {
   struct virtiofs_daemon_signals signals;
   int rc = virtiofs_daemon_signals_start(&signals, dev);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
     return rc;
   }
-  rc = serve(dev, options, program, log);
+  rc = serve(dev, options, program, listener, log);
   virtiofs_daemon_signals_end(&signals);
   return rc == -ECANCELED ? 0 : rc;
 }
 
 static int run_new_device(const struct virtiofs_daemon_options *options, const struct virtiofs_device_config *config,
-                          const char *program) {
+                          const char *program, struct virtiofs_daemon_listener *listener) {
   struct virtiofs_device *dev;
-  virtiofs_daemon_signals_hold();
   int rc = virtiofs_device_new(&dev, config);
   if (rc != 0)
     (void)fprintf(stderr, "%s: cannot make the device: %s\n", program, strerror(-rc));
   else
-    rc = run_device(dev, options, program, &config->log);
+    rc = run_device(dev, options, program, listener, &config->log);
   virtiofs_device_free(dev);
   return rc;
 }
 
 /* With what the program brings: between its start and its stop. */
 static int run_program(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
-                       const char *program, struct virtiofs_device_config *device) {
-  int rc = config->start != NULL ? config->start(&device->fs, &device->log) : 0;
+                       const char *program, struct virtiofs_device_config *device,
+                       struct virtiofs_daemon_listener *listener) {
+  int rc = config->isolate != NULL ? config->isolate(device->fs, &device->log) : 0;
+  if (rc == 0 && config->start != NULL)
+    rc = config->start(&device->fs, &device->log);
   if (rc != 0)
     return rc;
-  rc = run_new_device(options, device, program);
+  rc = run_new_device(options, device, program, listener);
   if (config->stop != NULL)
     config->stop(device->fs);
+  return rc;
+}
+
+/* The socket comes first: where it lies need not be a place that the program can write to later. */
+static int run_listening(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                         const char *program, struct virtiofs_device_config *device) {
+  struct virtiofs_daemon_listener listener = {.fd = -1, .lock_fd = -1};
+  int rc = 0;
+  virtiofs_daemon_signals_hold();
+  if (options->socket_path != NULL)
+    rc = virtiofs_daemon_listen_path(&listener, program, options->socket_path);
+  else if (options->fd >= 0)
+    rc = virtiofs_daemon_listen_fd(&listener, program, options->fd);
+  if (rc != 0)
+    return rc;
+  rc = run_program(options, config, program, device, &listener);
+  virtiofs_daemon_listen_end(&listener);
   return rc;
 }
 
@@ -107,6 +120,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
       .tag = options->tag,
       .request_queues = options->queues != 0 || options->mountpoint == NULL ? options->queues : MOUNT_THREADS,
       .pool_threads = options->pool_threads,
+      .poll_us = options->poll_us,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,
       .log = {.fn = virtiofs_log_stderr, .level = options->log_level},
@@ -120,7 +134,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
     device.tap_ctx = record;
   }
   if (rc == 0)
-    rc = run_program(options, config, program, &device);
+    rc = run_listening(options, config, program, &device);
   virtiofs_daemon_record_close(record);
   return rc;
 }

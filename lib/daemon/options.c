@@ -21,6 +21,7 @@ enum {
   KEY_TAG,
   KEY_QUEUES,
   KEY_POOL,
+  KEY_POLL,
   KEY_LOG_LEVEL,
   KEY_RECORD,
   KEY_RECORD_DATA,
@@ -35,6 +36,9 @@ static const struct argp_option argp_options[] = {
     {"queues", KEY_QUEUES, "N", 0, "Request queues, or threads that read a mount's requests, 1 to 64 (default 1, or 4)",
      0},
     {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
+    {"poll-us", KEY_POLL, "N", 0,
+     "How long a queue that was busy is watched before its thread sleeps, in microseconds; 0: not at all (default 100)",
+     0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
@@ -131,6 +135,11 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     return 0;
   case KEY_POOL:
     options->pool_threads = number(state, "--thread-pool-size must be 0 to 64, not", arg, 0, POOL_MAX);
+    return 0;
+  case KEY_POLL:
+    options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);
+    if (options->poll_us == 0)
+      options->poll_us = VIRTIOFS_POLL_NONE;
     return 0;
   case KEY_LOG_LEVEL:
     options->log_level = level(state, arg);

@@ -17,8 +17,7 @@ int virtiofs_config_space_init(struct virtiofs_config_space *config, const char 
   return 0;
 }
 
-int virtiofs_config_space_read(const struct virtiofs_config_space *config, uint32_t offset, uint32_t size,
-                               void *data) {
+int virtiofs_config_space_read(const struct virtiofs_config_space *config, uint32_t offset, uint32_t size, void *data) {
   if (offset > sizeof(*config) || size > sizeof(*config) - offset)
     return -EINVAL;
   memcpy(data, (const unsigned char *)config + offset, size);

@@ -46,9 +46,14 @@ static int complete_config(struct virtiofs_device_config *config) {
     config->max_nodes = DEFAULT_NODES;
   if (config->max_handles == 0)
     config->max_handles = DEFAULT_HANDLES;
+  if (config->poll_us == 0)
+    config->poll_us = VIRTIOFS_POLL_DEFAULT;
+  else if (config->poll_us == VIRTIOFS_POLL_NONE)
+    config->poll_us = 0;
   if (config->ops == NULL || config->request_queues > VIRTIOFS_REQUEST_QUEUES_MAX ||
       config->pool_threads > VIRTIOFS_POOL_MAX || config->max_write < MIN_WRITE || config->max_write > MAX_WRITE ||
-      config->max_nodes > VIRTIOFS_IDS_MAX || config->max_handles > VIRTIOFS_IDS_MAX)
+      config->poll_us > VIRTIOFS_POLL_MAX || config->max_nodes > VIRTIOFS_IDS_MAX ||
+      config->max_handles > VIRTIOFS_IDS_MAX)
     return -EINVAL;
   return 0;
 }
@@ -87,6 +92,7 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->late = &dev->late;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
+    queue->poll_us = config->poll_us;
     (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i % 1000);
     int rc = virtiofs_queue_init(queue);
     if (rc != 0)

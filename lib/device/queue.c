@@ -104,6 +104,7 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
   queue->broken = false;
   queue->lost = false;
   queue->exited = false;
+  virtiofs_lookout_init(&queue->lookout, (uint64_t)queue->poll_us * 1000);
   atomic_store(&queue->has_mail, false);
   atomic_store(&queue->stop, false);
   atomic_store(&queue->sleeping, false);

@@ -14,6 +14,7 @@
 #include <virtiofs/device.h>
 #include <virtiofs/virtq.h>
 
+#include "device/lookout.h"
 #include "device/pool.h"
 #include "device/slots.h"
 
@@ -55,6 +56,7 @@ struct virtiofs_queue {
   const struct virtiofs_transport_driver *driver_here;
   uint32_t index;
   uint32_t drain_ms;
+  uint32_t poll_us; /* the most; 0: none */
   char tag[8];
 
   /* the control thread's */
@@ -78,6 +80,7 @@ struct virtiofs_queue {
   struct virtiofs_virtq *vq;
   struct virtiofs_slots *slots;
   struct virtiofs_hold *hold;
+  struct virtiofs_lookout lookout;
   uint64_t features, desc, driver, device;
   uint32_t num, in_flight;
   int kick_fd, call_fd, err_fd;

@@ -2,10 +2,14 @@
 /* The worker of one queue: takes requests from the ring, hands them to the session, publishes what is answered. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "device/queue.h"
+
+/* How often a worker looks before it reads the clock. */
+#define LOOKS 16U
 
 /* Rings without a kick descriptor are looked at this often. */
 #define POLL_NS 50000L
@@ -160,6 +164,41 @@ static bool take(struct virtiofs_queue *queue) {
   return true;
 }
 
+static uint64_t now_ns(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
+static inline void pause_cpu(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static bool has_work(struct virtiofs_queue *queue, bool kicks) {
+  return (kicks && virtiofs_virtq_pending(queue->vq)) || atomic_load(&queue->answered) != NULL ||
+         atomic_load(&queue->has_mail) || atomic_load(&queue->stop);
+}
+
+/* Looks for something to do, for as long as that pays. False: there was nothing. */
+static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
+  uint64_t waited = 0;
+  while (waited < queue->lookout.ns) {
+    for (unsigned i = 0; i < LOOKS; i++) {
+      if (has_work(queue, kicks))
+        return true;
+      pause_cpu();
+    }
+    /* The driver may need this very processor. */
+    (void)sched_yield();
+    waited = now_ns() - since;
+  }
+  return false;
+}
+
 /* Sleeps until there is something to do; @kicks: also when the driver says so. */
 static void sleep_on(struct virtiofs_queue *queue, bool kicks) {
   struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN},
@@ -191,6 +230,18 @@ static bool takes(const struct virtiofs_queue *queue, bool stop) {
   return !stop && !queue->broken && queue->in_flight < queue->num;
 }
 
+/* Until there may be something to do. */
+static void rest(struct virtiofs_queue *queue, bool kicks) {
+  uint64_t since = queue->lookout.limit_ns != 0 ? now_ns() : 0;
+  if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
+    return;
+  sleep_on(queue, kicks);
+  if (kicks)
+    virtiofs_virtq_no_kick(queue->vq);
+  if (queue->lookout.limit_ns != 0)
+    virtiofs_lookout_waited(&queue->lookout, now_ns() - since);
+}
+
 void *virtiofs_queue_work(void *arg) {
   struct virtiofs_queue *queue = arg;
   for (;;) {
@@ -203,14 +254,8 @@ void *virtiofs_queue_work(void *arg) {
       if (queue->in_flight == 0)
         break;
     }
-    if (busy)
-      continue;
-    bool kicks = takes(queue, stop);
-    if (kicks && virtiofs_virtq_want_kick(queue->vq))
-      continue;
-    sleep_on(queue, kicks);
-    if (kicks)
-      virtiofs_virtq_no_kick(queue->vq);
+    if (!busy)
+      rest(queue, takes(queue, stop));
   }
   announce_exit(queue);
   return NULL;

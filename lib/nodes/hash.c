@@ -56,28 +56,30 @@ void virtiofs_hash_remove(const struct virtiofs_idtable *table, struct virtiofs_
   shard->entries--;
 }
 
-int virtiofs_hash_grow(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard) {
-  virtiofs_spin_lock(&shard->lock);
-  uint32_t old = shard->buckets;
-  virtiofs_spin_unlock(&shard->lock);
-  uint32_t buckets = old != 0 ? old * 2 : FIRST_BUCKETS;
+static void rehash(const struct virtiofs_idtable *table, const struct virtiofs_idshard *shard, uint32_t *heads,
+                   uint32_t buckets) {
+  for (uint32_t i = 0; i < shard->buckets; i++) {
+    uint32_t index = shard->heads[i];
+    while (index != 0) {
+      struct virtiofs_idslot *slot = virtiofs_slab_at(table, index);
+      uint32_t *head = bucket(heads, buckets, slot->value);
+      index = slot->next;
+      slot->next = *head;
+      *head = slot->index;
+    }
+  }
+}
+
+/* From @old buckets, unless another thread was quicker. */
+static int resize(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard, uint32_t old,
+                  uint32_t buckets) {
   uint32_t *heads = calloc(buckets, sizeof(*heads));
   if (heads == NULL)
     return -ENOMEM;
-
   virtiofs_spin_lock(&shard->lock);
   uint32_t *unused = heads;
   if (shard->buckets == old) {
-    for (uint32_t i = 0; i < old; i++) {
-      uint32_t index = shard->heads[i];
-      while (index != 0) {
-        struct virtiofs_idslot *slot = virtiofs_slab_at(table, index);
-        uint32_t *head = bucket(heads, buckets, slot->value);
-        index = slot->next;
-        slot->next = *head;
-        *head = slot->index;
-      }
-    }
+    rehash(table, shard, heads, buckets);
     unused = shard->heads;
     shard->heads = heads;
     shard->buckets = buckets;
@@ -85,4 +87,26 @@ int virtiofs_hash_grow(const struct virtiofs_idtable *table, struct virtiofs_ids
   virtiofs_spin_unlock(&shard->lock);
   free(unused);
   return 0;
+}
+
+static uint32_t buckets_of(struct virtiofs_idshard *shard) {
+  virtiofs_spin_lock(&shard->lock);
+  uint32_t buckets = shard->buckets;
+  virtiofs_spin_unlock(&shard->lock);
+  return buckets;
+}
+
+int virtiofs_hash_grow(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard) {
+  uint32_t old = buckets_of(shard);
+  return resize(table, shard, old, old != 0 ? old * 2 : FIRST_BUCKETS);
+}
+
+bool virtiofs_hash_sparse(const struct virtiofs_idshard *shard) {
+  return shard->buckets > FIRST_BUCKETS && shard->entries < shard->buckets / 8;
+}
+
+void virtiofs_hash_shrink(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard) {
+  uint32_t old = buckets_of(shard);
+  if (old > FIRST_BUCKETS)
+    (void)resize(table, shard, old, old / 4 > FIRST_BUCKETS ? old / 4 : FIRST_BUCKETS);
 }

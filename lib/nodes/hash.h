@@ -21,4 +21,9 @@ static inline bool virtiofs_hash_full(const struct virtiofs_idshard *shard) {
 /* Makes room. 0 or -ENOMEM. No lock is held. */
 int virtiofs_hash_grow(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard);
 
+/* Is it much larger than it need be? The shard's lock is held. */
+bool virtiofs_hash_sparse(const struct virtiofs_idshard *shard);
+/* Makes it smaller, if there is memory for that. No lock is held. */
+void virtiofs_hash_shrink(const struct virtiofs_idtable *table, struct virtiofs_idshard *shard);
+
 #endif

@@ -20,10 +20,10 @@ void virtiofs_hazards_fini(struct virtiofs_hazards *hazards) {
   *hazards = (struct virtiofs_hazards){0};
 }
 
-bool virtiofs_hazards_hold(const struct virtiofs_hazards *hazards, const struct virtiofs_idslot *slot) {
+bool virtiofs_hazards_hold(const struct virtiofs_hazards *hazards, const virtiofs_idcell *cell) {
   for (uint32_t lane = 0; lane < hazards->count; lane++)
     for (uint32_t i = 0; i < VIRTIOFS_HAZARDS; i++)
-      if (atomic_load(&hazards->lanes[lane].used[i]) == slot)
+      if (atomic_load(&hazards->lanes[lane].used[i]) == cell)
         return true;
   return false;
 }

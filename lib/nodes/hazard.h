@@ -16,10 +16,15 @@
 /* A request names at most two nodes and two handles. */
 #define VIRTIOFS_HAZARDS 4U
 
-struct virtiofs_idslot;
+/* A slot's id, which stays where it is when the slot goes. Its lower half is 0 while the slot is not live. */
+typedef _Atomic uint64_t virtiofs_idcell;
+
+static inline bool virtiofs_idcell_dead(const virtiofs_idcell *cell) {
+  return (uint32_t)atomic_load(cell) == 0;
+}
 
 struct virtiofs_hazard_lane {
-  _Alignas(64) _Atomic(struct virtiofs_idslot *) used[VIRTIOFS_HAZARDS];
+  _Alignas(64) _Atomic(virtiofs_idcell *) used[VIRTIOFS_HAZARDS];
 };
 
 struct virtiofs_hazards {
@@ -32,12 +37,11 @@ int virtiofs_hazards_init(struct virtiofs_hazards *hazards, uint32_t lanes);
 void virtiofs_hazards_fini(struct virtiofs_hazards *hazards);
 
 /* The lane's thread only. What is set must be looked up again after it. */
-static inline void virtiofs_hazard_set(struct virtiofs_hazard_lane *lane, uint32_t index,
-                                       struct virtiofs_idslot *slot) {
-  atomic_store(&lane->used[index], slot);
+static inline void virtiofs_hazard_set(struct virtiofs_hazard_lane *lane, uint32_t index, virtiofs_idcell *cell) {
+  atomic_store(&lane->used[index], cell);
 }
 
 /* Does any lane use it? Any thread. */
-bool virtiofs_hazards_hold(const struct virtiofs_hazards *hazards, const struct virtiofs_idslot *slot);
+bool virtiofs_hazards_hold(const struct virtiofs_hazards *hazards, const virtiofs_idcell *cell);
 
 #endif

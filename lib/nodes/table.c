@@ -12,24 +12,27 @@ int virtiofs_idtable_init(struct virtiofs_idtable *table, uint64_t max, const st
   memset(table, 0, sizeof(*table));
   table->max = max < VIRTIOFS_IDS_MAX ? max : VIRTIOFS_IDS_MAX;
   table->hazards = hazards;
-  /* More than the limit needs, so that shards seldom have to ask each other for free slots. */
-  table->chunk_max = (uint32_t)(table->max / VIRTIOFS_IDCHUNK * 2) + 2 * VIRTIOFS_IDSHARDS;
-  table->chunks = calloc(table->chunk_max, sizeof(table->chunks[0]));
-  return table->chunks != NULL ? 0 : -ENOMEM;
+  table->chunk_max = virtiofs_slab_chunks(table->max);
+  table->blocks = calloc(table->chunk_max / VIRTIOFS_IDBLOCK + 1, sizeof(table->blocks[0]));
+  if (table->blocks == NULL)
+    table->chunk_max = 0;
+  return table->blocks != NULL ? 0 : -ENOMEM;
 }
 
 void virtiofs_idtable_fini(struct virtiofs_idtable *table) {
-  uint32_t count = atomic_load(&table->chunk_count);
-  for (uint32_t i = 0; i < count; i++)
-    free(atomic_load(&table->chunks[i]));
+  virtiofs_slab_fini(table);
   for (uint32_t i = 0; i < VIRTIOFS_IDSHARDS; i++)
     free(table->shards[i].heads);
-  free(table->chunks);
   memset(table, 0, sizeof(*table));
 }
 
+/* The id of a slot, be it live or not yet. */
 static uint64_t make_id(const struct virtiofs_idslot *slot) {
-  return (uint64_t)slot->generation << 32 | slot->index;
+  return (atomic_load(slot->cell) >> 32) << 32 | slot->index;
+}
+
+static void kill_id(struct virtiofs_idslot *slot) {
+  atomic_store(slot->cell, (atomic_load(slot->cell) >> 32) << 32);
 }
 
 int virtiofs_idtable_root(struct virtiofs_idtable *table, uint64_t value) {
@@ -52,7 +55,7 @@ int virtiofs_idtable_root(struct virtiofs_idtable *table, uint64_t value) {
   slot->value = value;
   virtiofs_spin_lock(&shard->lock);
   virtiofs_hash_insert(shard, slot);
-  atomic_store(&slot->id, VIRTIOFS_ID_ROOT);
+  atomic_store(slot->cell, VIRTIOFS_ID_ROOT);
   virtiofs_spin_unlock(&shard->lock);
   return 0;
 }
@@ -84,7 +87,7 @@ static int hold_locked(struct virtiofs_idtable *table, struct virtiofs_idshard *
     return 0;
   }
   *hash = virtiofs_hash_full(shard);
-  if (*hash || shard->free == 0)
+  if (*hash || shard->roomy == 0)
     return -EAGAIN;
   if (!charge(table))
     return -ENFILE;
@@ -94,7 +97,7 @@ static int hold_locked(struct virtiofs_idtable *table, struct virtiofs_idshard *
   slot->replies = 1;
   virtiofs_hash_insert(shard, slot);
   *id = make_id(slot);
-  atomic_store(&slot->id, *id);
+  atomic_store(slot->cell, *id);
   return 0;
 }
 
@@ -129,7 +132,7 @@ int virtiofs_idtable_add(struct virtiofs_idtable *table, uint64_t value, uint32_
       slot->kind = kind;
       slot->owner = owner;
       *id = make_id(slot);
-      atomic_store(&slot->id, *id);
+      atomic_store(slot->cell, *id);
     }
     virtiofs_spin_unlock(&shard->lock);
     if (slot != NULL)
@@ -142,14 +145,24 @@ int virtiofs_idtable_add(struct virtiofs_idtable *table, uint64_t value, uint32_
   }
 }
 
+/* Where a live id stands; NULL if it is not live. */
+static virtiofs_idcell *find_cell(const struct virtiofs_idtable *table, uint64_t id, struct virtiofs_idchunk **chunk) {
+  *chunk = virtiofs_slab_chunk(table, (uint32_t)id);
+  if (*chunk == NULL || (uint32_t)id == 0)
+    return NULL;
+  virtiofs_idcell *cell = &(*chunk)->ids[(uint32_t)id % VIRTIOFS_IDCHUNK];
+  return atomic_load(cell) == id ? cell : NULL;
+}
+
 struct virtiofs_idslot *virtiofs_idtable_get(struct virtiofs_idtable *table, uint64_t id,
                                              struct virtiofs_hazard_lane *lane, uint32_t index) {
-  struct virtiofs_idslot *slot = virtiofs_slab_at(table, (uint32_t)id);
-  if (slot == NULL || id == 0 || atomic_load(&slot->id) != id)
+  struct virtiofs_idchunk *chunk;
+  virtiofs_idcell *cell = find_cell(table, id, &chunk);
+  if (cell == NULL)
     return NULL;
-  virtiofs_hazard_set(lane, index, slot);
+  virtiofs_hazard_set(lane, index, cell);
   /* It may have been taken away before the hazard was seen. */
-  return atomic_load(&slot->id) == id ? slot : NULL;
+  return atomic_load(cell) == id ? &atomic_load(&chunk->slots)[(uint32_t)id % VIRTIOFS_IDCHUNK] : NULL;
 }
 
 static void put_retired(struct virtiofs_idtable *table, struct virtiofs_idslot *slot) {
@@ -177,13 +190,14 @@ static void retire(struct virtiofs_idtable *table, struct virtiofs_idslot *slot)
 
 /* Finds a live slot and its shard, and locks that. */
 static struct virtiofs_idslot *lock_live(struct virtiofs_idtable *table, uint64_t id, struct virtiofs_idshard **shard) {
-  struct virtiofs_idslot *slot = virtiofs_slab_at(table, (uint32_t)id);
-  if (slot == NULL || id == 0)
+  struct virtiofs_idchunk *chunk;
+  const virtiofs_idcell *cell = find_cell(table, id, &chunk);
+  if (cell == NULL)
     return NULL;
-  *shard = &table->shards[virtiofs_slab_shard(table, slot->index)];
+  *shard = &table->shards[chunk->shard];
   virtiofs_spin_lock(&(*shard)->lock);
-  if (atomic_load(&slot->id) == id)
-    return slot;
+  if (atomic_load(cell) == id)
+    return virtiofs_slab_at(table, (uint32_t)id);
   virtiofs_spin_unlock(&(*shard)->lock);
   return NULL;
 }
@@ -198,7 +212,7 @@ bool virtiofs_idtable_forget(struct virtiofs_idtable *table, uint64_t id, uint64
   slot->lookups -= lookups < slot->lookups ? lookups : slot->lookups;
   bool last = slot->lookups == 0;
   if (last) {
-    atomic_store(&slot->id, 0);
+    kill_id(slot);
     virtiofs_hash_remove(table, shard, slot);
   }
   virtiofs_spin_unlock(&shard->lock);
@@ -209,17 +223,21 @@ bool virtiofs_idtable_forget(struct virtiofs_idtable *table, uint64_t id, uint64
 
 /* Hazards before pins: a user first pins and then clears its hazard. */
 static bool used(const struct virtiofs_idtable *table, const struct virtiofs_idslot *slot) {
-  return virtiofs_hazards_hold(table->hazards, slot) || atomic_load(&slot->pins) != 0;
+  return virtiofs_hazards_hold(table->hazards, slot->cell) || atomic_load(&slot->pins) != 0;
 }
 
 /* The backend is told and the slot is free again. */
 static void finish(struct virtiofs_idtable *table, struct virtiofs_idslot *slot, virtiofs_idtable_gone_fn *gone,
                    void *ctx) {
-  struct virtiofs_idshard *shard = &table->shards[virtiofs_slab_shard(table, slot->index)];
+  struct virtiofs_idshard *shard = &table->shards[virtiofs_slab_chunk(table, slot->index)->shard];
   gone(ctx, slot);
   virtiofs_spin_lock(&shard->lock);
-  virtiofs_slab_give(shard, slot);
+  void *unused = virtiofs_slab_give(table, shard, slot);
+  bool sparse = virtiofs_hash_sparse(shard);
   virtiofs_spin_unlock(&shard->lock);
+  free(unused);
+  if (sparse)
+    virtiofs_hash_shrink(table, shard);
   atomic_fetch_sub(&table->taken, 1);
 }
 
@@ -231,7 +249,7 @@ bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32
     return false;
   bool right = slot->kind == kind && slot->owner == owner;
   if (right)
-    atomic_store(&slot->id, 0);
+    kill_id(slot);
   virtiofs_spin_unlock(&shard->lock);
   if (!right)
     return false;
@@ -240,6 +258,17 @@ bool virtiofs_idtable_remove(struct virtiofs_idtable *table, uint64_t id, uint32
   else
     finish(table, slot, gone, ctx);
   return true;
+}
+
+/**
+ * A slot is for all collectors again. True if its last user may have let go just now, and have found nothing to
+ * collect. Our own pin is what lets us look: without it the slot might be gone already.
+ */
+static bool put_back(struct virtiofs_idtable *table, struct virtiofs_idslot *slot) {
+  const virtiofs_idcell *cell = slot->cell;
+  virtiofs_idslot_pin(slot);
+  put_retired(table, slot);
+  return atomic_fetch_sub(&slot->pins, 1) == 1 && !virtiofs_hazards_hold(table->hazards, cell);
 }
 
 /**
@@ -262,9 +291,7 @@ static bool collect_once(struct virtiofs_idtable *table, virtiofs_idtable_gone_f
   while (kept != 0) {
     slot = virtiofs_slab_at(table, kept);
     kept = slot->next;
-    put_retired(table, slot);
-    /* Its last user may have let go just now, and have found nothing to collect. */
-    missed |= !used(table, slot);
+    missed |= put_back(table, slot);
   }
   return missed;
 }
@@ -274,46 +301,42 @@ void virtiofs_idtable_collect(struct virtiofs_idtable *table, virtiofs_idtable_g
     continue;
 }
 
-/* Takes a live slot away. False if somebody else was quicker. */
-static bool take_away(struct virtiofs_idtable *table, uint64_t id) {
+/* Takes a live slot away. NULL if it is not live, or somebody else was quicker. */
+static struct virtiofs_idslot *take_away(struct virtiofs_idtable *table, uint64_t id) {
   struct virtiofs_idshard *shard;
   struct virtiofs_idslot *slot = lock_live(table, id, &shard);
   if (slot == NULL)
-    return false;
-  atomic_store(&slot->id, 0);
-  /* Only nodes are counted, and only they are in the hash. */
-  if (slot->lookups != 0)
+    return NULL;
+  kill_id(slot);
+  if (shard->buckets != 0) /* only nodes are in the hash */
     virtiofs_hash_remove(table, shard, slot);
   virtiofs_spin_unlock(&shard->lock);
-  return true;
+  return slot;
 }
 
 static void clear_root(struct virtiofs_idtable *table) {
   struct virtiofs_idslot *root = virtiofs_slab_at(table, VIRTIOFS_ID_ROOT);
-  if (root == NULL || atomic_load(&root->id) == 0)
+  if (root == NULL || virtiofs_idcell_dead(root->cell))
     return;
   struct virtiofs_idshard *shard = &table->shards[virtiofs_hash_shard(root->value)];
   virtiofs_spin_lock(&shard->lock);
   virtiofs_hash_remove(table, shard, root);
-  atomic_store(&root->id, 0);
+  kill_id(root);
   virtiofs_spin_unlock(&shard->lock);
 }
 
 void virtiofs_idtable_clear(struct virtiofs_idtable *table, virtiofs_idtable_gone_fn *gone, void *ctx) {
-  uint32_t chunks = atomic_load(&table->chunk_count);
+  uint32_t count = atomic_load(&table->chunk_count) * VIRTIOFS_IDCHUNK;
   virtiofs_idtable_collect(table, gone, ctx);
-  for (uint32_t i = 0; i < chunks; i++) {
-    struct virtiofs_idchunk *chunk = atomic_load(&table->chunks[i]);
-    for (uint32_t j = 0; chunk != NULL && j < VIRTIOFS_IDCHUNK; j++) {
-      struct virtiofs_idslot *slot = &chunk->slots[j];
-      uint64_t id = atomic_load(&slot->id);
-      if (id == 0 || slot->index == VIRTIOFS_ID_ROOT || !take_away(table, id))
-        continue;
-      if (used(table, slot))
-        retire(table, slot);
-      else
-        finish(table, slot, gone, ctx);
-    }
+  for (uint32_t i = VIRTIOFS_ID_ROOT + 1; i < count; i++) {
+    uint64_t id = atomic_load(&virtiofs_slab_chunk(table, i)->ids[i % VIRTIOFS_IDCHUNK]);
+    struct virtiofs_idslot *slot = take_away(table, id);
+    if (slot == NULL)
+      continue;
+    if (used(table, slot))
+      retire(table, slot);
+    else
+      finish(table, slot, gone, ctx);
   }
   clear_root(table);
 }

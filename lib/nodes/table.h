@@ -7,7 +7,8 @@
  * lock of one shard for a few instructions.
  *
  * Life of a slot: free; live (findable); retired (not findable, perhaps still used); free again, after its last user
- * has left and the backend was told.
+ * has left and the backend was told. Of a chunk in which all slots are free only the ids stay, as they have the
+ * generations and anybody may look at them at any time.
  */
 #ifndef VIRTIOFS_LIB_NODES_TABLE_H
 #define VIRTIOFS_LIB_NODES_TABLE_H
@@ -22,32 +23,43 @@
 
 /* The id of a table's root; index 1, generation 0. */
 #define VIRTIOFS_ID_ROOT UINT64_C(1)
-/* Ids of a table. */
-#define VIRTIOFS_IDS_MAX (UINT64_C(1) << 30)
+/* Ids of a table: all shards together may need this many indices times their number. */
+#define VIRTIOFS_IDS_MAX (UINT64_C(1) << 27)
 
 struct virtiofs_idslot {
-  _Atomic uint64_t id; /* 0: not live */
-  uint64_t value;      /* the backend's */
-  uint64_t lookups;    /* nodes: replies that the guest has not given back */
-  uint64_t replies;    /* nodes: replies that have carried it */
-  uint64_t owner;      /* handles: id of the node */
+  virtiofs_idcell *cell; /* generation << 32 | index while it is live */
+  uint64_t value;        /* the backend's */
+  union {
+    uint64_t lookups; /* nodes: replies that the guest has not given back */
+    uint64_t owner;   /* handles: id of the node */
+  };
+  uint64_t replies; /* nodes: replies that have carried it */
   _Atomic uint32_t pins;
-  uint32_t generation;
   uint32_t index;
-  uint32_t next;          /* index of the next in the same bucket, free list or retired list; 0: none */
-  uint32_t kind;          /* handles: what sort of open file */
-  _Atomic uint32_t shard; /* that it belongs to; changes only while it is free */
+  uint32_t next; /* index of the next in the same bucket, free list or retired list; 0: none */
+  uint32_t kind; /* handles: what sort of open file */
 };
 
 #define VIRTIOFS_IDCHUNK 64U
 
+/* Belongs to one shard for ever; all but @ids and reading @slots is of that shard's lock. */
 struct virtiofs_idchunk {
-  struct virtiofs_idslot slots[VIRTIOFS_IDCHUNK];
+  virtiofs_idcell ids[VIRTIOFS_IDCHUNK];
+  _Atomic(struct virtiofs_idslot *) slots; /* NULL while none is used */
+  uint32_t number;
+  uint32_t shard;
+  uint32_t free;       /* first free slot; 0: none */
+  uint32_t used;       /* slots that are not free */
+  uint32_t prev, next; /* neighbours in a list of the shard's, a number + 1; 0: none */
 };
+
+/* Chunks are made in blocks, so that what stays doesn't lie scattered among what goes. */
+#define VIRTIOFS_IDBLOCK 16U
 
 struct virtiofs_idshard {
   _Alignas(64) struct virtiofs_spin lock;
-  uint32_t free;    /* first free slot */
+  uint32_t roomy;   /* chunks with slots of which some are free: the first one's number + 1 */
+  uint32_t empty;   /* chunks without slots, alike */
   uint32_t entries; /* in the hash */
   uint32_t buckets; /* a power of two, or 0 */
   uint32_t *heads;
@@ -59,7 +71,7 @@ struct virtiofs_idtable {
   struct virtiofs_idshard shards[VIRTIOFS_IDSHARDS];
   uint64_t max;           /* slots that may be live or retired at once */
   _Atomic uint64_t taken; /* slots that are */
-  _Atomic(struct virtiofs_idchunk *) *chunks;
+  _Atomic(struct virtiofs_idchunk *) *blocks;
   uint32_t chunk_max;
   atomic_uint chunk_count;
   const struct virtiofs_hazards *hazards;
@@ -101,11 +113,11 @@ struct virtiofs_idslot *virtiofs_idtable_get(struct virtiofs_idtable *table, uin
 static inline bool virtiofs_hazard_clear(struct virtiofs_hazard_lane *lane) {
   bool gone = false;
   for (uint32_t i = 0; i < VIRTIOFS_HAZARDS; i++) {
-    struct virtiofs_idslot *slot = atomic_load_explicit(&lane->used[i], memory_order_relaxed);
-    if (slot == NULL)
+    const virtiofs_idcell *cell = atomic_load_explicit(&lane->used[i], memory_order_relaxed);
+    if (cell == NULL)
       continue;
     atomic_store(&lane->used[i], NULL);
-    gone |= atomic_load(&slot->id) == 0;
+    gone |= virtiofs_idcell_dead(cell);
   }
   return gone;
 }
@@ -117,8 +129,9 @@ static inline void virtiofs_idslot_pin(struct virtiofs_idslot *slot) {
 
 /* Let it go; true as above. Any thread. */
 static inline bool virtiofs_idslot_unpin(struct virtiofs_idslot *slot) {
-  atomic_fetch_sub(&slot->pins, 1);
-  return atomic_load(&slot->id) == 0;
+  const virtiofs_idcell *cell = slot->cell;
+  atomic_fetch_sub(&slot->pins, 1); /* and @slot may be gone */
+  return virtiofs_idcell_dead(cell);
 }
 
 /* Would a new slot be refused? Only a glance: another thread may take the last one. */

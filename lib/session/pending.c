@@ -75,7 +75,7 @@ void virtiofs_req_defer(struct virtiofs_req *req) {
 
 static bool is_released(const struct virtiofs_req *req) {
   const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
-  return slot != NULL && atomic_load(&slot->id) == 0;
+  return slot != NULL && virtiofs_idcell_dead(slot->cell);
 }
 
 void virtiofs_req_settle(struct virtiofs_req *req) {

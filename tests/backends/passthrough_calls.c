@@ -2,7 +2,9 @@
 /*
  * One operation of the passthrough backend, so many times, for counting the system calls that it takes.
  *
- *   passthrough_calls DIR OPERATION COUNT
+ *   passthrough_calls DIR OPERATION COUNT [never]
+ *
+ * "never": without file handles.
  *
  * DIR is empty or has what an earlier run left.
  */
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <virtiofs/passthrough.h>
@@ -23,6 +26,7 @@ struct work {
   const struct virtiofs_ops *ops;
   struct virtiofs_req req;
   uint64_t root, node, handle;
+  uint64_t others[2]; /* of files that can't both have a descriptor */
   struct virtiofs_data data;
 };
 
@@ -83,24 +87,65 @@ static bool do_read_behind(struct work *w, int i) {
   return do_read(w, 8192, 4096, 0);
 }
 
-static bool do_write(struct work *w, int i) {
-  (void)i;
+static bool write_with(struct work *w, uint32_t write_flags) {
   struct virtiofs_data data = w->data;
   data.size = 4096;
   data.count = 1;
-  struct virtiofs_write_in in = {.node = w->node, .handle = w->handle, .size = 4096, .data = data};
+  struct virtiofs_write_in in = {
+      .node = w->node, .handle = w->handle, .size = 4096, .write_flags = write_flags, .data = data};
   struct virtiofs_write_out out = {.size = 0};
   return w->ops->write(&w->req, &in, &out) == 0 && out.size == 4096;
+}
+
+static bool do_write(struct work *w, int i) {
+  (void)i;
+  return write_with(w, 0);
+}
+
+static bool do_write_kill(struct work *w, int i) {
+  (void)i;
+  return write_with(w, VIRTIOFS_WRITE_KILL_SUIDGID);
+}
+
+/* As somebody else than the server. */
+static bool do_mkdir(struct work *w, int i) {
+  char name[16];
+  snprintf(name, sizeof name, "d%d", i);
+  (void)rmdir(name);
+  w->req.caller = (struct virtiofs_caller){.uid = 1000, .gid = 1000};
+  struct virtiofs_mkdir_in in = {
+      .parent = w->root, .name = {.str = name, .len = (uint32_t)strlen(name)}, .mode = S_IFDIR | 0755};
+  struct virtiofs_entry_out out = {.node = 0};
+  return w->ops->mkdir(&w->req, &in, &out) == 0;
+}
+
+/* One to open it again, and one to close that of the other. */
+static bool do_getattr_evicted(struct work *w, int i) {
+  struct virtiofs_getattr_in in = {.node = w->others[i % 2]};
+  struct virtiofs_attr_out out;
+  return w->ops->getattr(&w->req, &in, &out) == 0;
+}
+
+static bool do_lookup_evicted(struct work *w, int i) {
+  return lookup(w, i % 2 == 0 ? "0" : "1") == w->others[i % 2];
 }
 
 static const struct {
   const char *name;
   bool (*run)(struct work *, int);
 } operations[] = {
-    {"getattr", do_getattr},         {"lookup-known", do_lookup_known},
-    {"lookup-new", do_lookup_new},   {"lookup-absent", do_lookup_absent},
-    {"read-within", do_read_within}, {"read-to-end", do_read_to_end},
-    {"read-behind", do_read_behind}, {"write", do_write},
+    {"getattr", do_getattr},
+    {"lookup-known", do_lookup_known},
+    {"lookup-new", do_lookup_new},
+    {"lookup-absent", do_lookup_absent},
+    {"read-within", do_read_within},
+    {"read-to-end", do_read_to_end},
+    {"read-behind", do_read_behind},
+    {"write", do_write},
+    {"write-kill", do_write_kill},
+    {"mkdir-as-user", do_mkdir},
+    {"getattr-evicted", do_getattr_evicted},
+    {"lookup-evicted", do_lookup_evicted},
 };
 
 static void prepare(const char *dir) {
@@ -119,12 +164,18 @@ static void prepare(const char *dir) {
 int main(int argc, char **argv) {
   static char buffer[2][4096];
   static const struct iovec iov[2] = {{buffer[0], 4096}, {buffer[1], 4096}};
-  need(argc == 4, "DIR OPERATION COUNT");
+  need(argc == 4 || argc == 5, "DIR OPERATION COUNT [never]");
   int count = atoi(argv[3]);
   need(count >= 0 && count <= MOST, "COUNT");
   prepare(argv[1]);
   struct virtiofs_passthrough *fs;
-  struct virtiofs_passthrough_config config = {.size = sizeof config, .shared_dir = argv[1]};
+  bool evicts = strstr(argv[2], "evicted") != NULL, never = argc == 5 && strcmp(argv[4], "never") == 0;
+  struct virtiofs_passthrough_config config = {.size = sizeof config,
+                                               .shared_dir = argv[1],
+                                               .killpriv_v2 = true,
+                                               .inode_file_handles = never ? VIRTIOFS_PASSTHROUGH_HANDLES_NEVER
+                                                                           : VIRTIOFS_PASSTHROUGH_HANDLES_PREFER,
+                                               .inode_fds = evicts ? 1 : 0};
   need(virtiofs_passthrough_new(&fs, &config) == 0, "the share");
   struct work w = {.ops = virtiofs_passthrough_ops(),
                    .req = {.fs = fs, .caller = {.uid = geteuid(), .gid = getegid()}},
@@ -139,6 +190,10 @@ int main(int argc, char **argv) {
   struct virtiofs_open_out out = {.handle = 0};
   need(w.ops->open(&w.req, &in, &out) == 0, "open");
   w.handle = out.handle;
+  w.others[0] = lookup(&w, "0");
+  w.others[1] = lookup(&w, "1");
+  if (evicts) /* what has been used once is known to be the file */
+    need(do_getattr_evicted(&w, 0) && do_getattr_evicted(&w, 1), "getattr");
   size_t op = 0;
   while (op < sizeof operations / sizeof *operations && strcmp(operations[op].name, argv[2]) != 0)
     op++;

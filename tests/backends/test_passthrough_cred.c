@@ -4,6 +4,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -303,6 +304,124 @@ static void user_with_capabilities_serves(void **state) {
   assert_owner(s, "other", 777, 778);
 }
 
+/* ---- many threads, each operation in turn: what one leaves must not be what the next begins with ---- */
+
+enum { THREADS = 4, ROUNDS = 150 };
+
+struct turn {
+  struct share share; /* its requests' caller is the thread's own */
+  int number, bad;
+};
+
+/* Ids and capabilities; CAP_FSETID in effect is a thread's own business between operations. */
+static void who_but_fsetid(char *text, size_t size) {
+  who_am_i(text, size);
+  char *caps = strstr(text, "CapEff:");
+  assert_non_null(caps);
+  unsigned long long effective = strtoull(caps + 7, NULL, 16) & ~(1ULL << CAP_FSETID);
+  snprintf(caps, size - (size_t)(caps - text), "%llx", effective);
+}
+
+static int each_in_turn(struct share *s, int i, const char *name) {
+  struct virtiofs_entry_out entry;
+  struct virtiofs_create_out created;
+  struct virtiofs_name n = share_name(name);
+  struct virtiofs_unlink_in unlink_in = {.parent = s->root, .name = n};
+  struct virtiofs_rmdir_in rmdir_in = {.parent = s->root, .name = n};
+  uint64_t handle;
+  const uid_t uid = s->req.caller.uid;
+  int rc = 0;
+  switch (i % 5) {
+  case 0:
+    rc = share_try_mkdir(s, s->root, name, 0755, &entry);
+    rc = rc != 0 || entry.attr.uid != uid ? -1 : s->ops->rmdir(&s->req, &rmdir_in);
+    break;
+  case 1: /* its owner alone may read it, and the server */
+    if (share_try_lookup(s, s->root, "secret", &entry) != 0 || share_try_open(s, entry.node, O_RDONLY, &handle) != 0)
+      return -1;
+    share_release(s, handle);
+    share_forget(s, entry.node, 1);
+    return 0;
+  case 2: /* as he may himself */
+    rc = share_try_create(s, "secret", O_RDWR, 0644, &created);
+    return rc == -EACCES ? 0 : -1;
+  default:
+    rc = share_try_create(s, name, O_RDWR, 06755, &created);
+    if (rc != 0 || created.entry.attr.uid != uid)
+      return -1;
+    s->opened = created.entry.node;
+    rc = share_write(s, created.open.handle, 0, "x", 0, i % 5 == 3 ? VIRTIOFS_WRITE_KILL_SUIDGID : 0);
+    share_release(s, created.open.handle);
+    rc = rc != 1 || share_stat(s, name).st_mode != (S_IFREG | (i % 5 == 3 ? 0755 : 06755))
+             ? -1
+             : s->ops->unlink(&s->req, &unlink_in);
+    entry.node = created.entry.node;
+  }
+  if (rc == 0)
+    share_forget(s, entry.node, 1);
+  return rc;
+}
+
+static void *take_turns(void *arg) {
+  struct turn *turn = arg;
+  struct share *s = &turn->share;
+  char before[1024], after[1024], name[32];
+  who_but_fsetid(before, sizeof before);
+  for (int i = 0; i < ROUNDS && turn->bad == 0; i++) {
+    snprintf(name, sizeof name, "%d-%d", turn->number, i);
+    be_guest_user(s, USER + (uint32_t)(turn->number + i) % 3, GROUP);
+    if (each_in_turn(s, i + turn->number, name) != 0)
+      turn->bad = i + 1;
+    who_but_fsetid(after, sizeof after);
+    if (strcmp(before, after) != 0)
+      turn->bad = -i - 1;
+  }
+  return NULL;
+}
+
+static void threads_are_the_server_in_between(void **state) {
+  struct share *s = *state;
+  static struct turn turns[THREADS];
+  pthread_t threads[THREADS];
+  if (geteuid() != 0)
+    skip();
+  virtiofs_passthrough_free(s->fs);
+  share_serve(s, (struct virtiofs_passthrough_config){.killpriv_v2 = true});
+  s->req.semantics = VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2;
+  share_put_file(s, "secret", "secret", 0600);
+  for (int i = 0; i < THREADS; i++) {
+    turns[i] = (struct turn){.number = i};
+    turns[i].share = *s;
+    assert_int_equal(pthread_create(&threads[i], NULL, take_turns, &turns[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(turns[i].bad, 0);
+  }
+}
+
+/* Two shares take turns on a thread: what the one's last write dropped the other has. */
+static void shares_are_apart(void **state) {
+  struct share *s = *state, other;
+  if (geteuid() != 0)
+    skip();
+  other = *s;
+  share_serve(&other, (struct virtiofs_passthrough_config){.killpriv_v2 = true});
+  share_put_file(s, "f", "text", 0666);
+  uint64_t mine = share_open(s, share_lookup(s, "f"), O_RDWR);
+  uint64_t its = share_open(&other, share_lookup(&other, "f"), O_RDWR);
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(fchmodat(s->fd, "f", 06777, 0), 0);
+    assert_int_equal(share_write(s, mine, 0, "x", 0, 0), 1);
+    assert_int_equal(share_stat(s, "f").st_mode & 07777, 06777);
+    assert_int_equal(share_write(&other, its, 0, "x", 0, VIRTIOFS_WRITE_KILL_SUIDGID), 1);
+    assert_int_equal(share_stat(s, "f").st_mode & 07777, 0777);
+  }
+  share_release(s, mine);
+  share_release(&other, its);
+  virtiofs_passthrough_free(other.fs);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(nameless_files_belong_to_guest_user),
@@ -316,6 +435,8 @@ int main(void) {
       share_test(set_group_id_directories),
       share_test(ordinary_user_serves),
       share_test(user_with_capabilities_serves),
+      share_test(threads_are_the_server_in_between),
+      share_test(shares_are_apart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

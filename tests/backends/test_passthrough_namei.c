@@ -63,20 +63,26 @@ static void replaced_file_is_another_node(void **state) {
   uint64_t old = share_lookup(s, "file");
   share_put_file(s, "file.new", "new", 0600);
   assert_int_equal(renameat(s->fd, "file.new", s->fd, "file"), 0);
-  uint64_t new = share_lookup(s, "file");
+  uint64_t new = share_lookup(s, "file"), handle;
   assert_int_not_equal(old, new);
-  uint64_t handle = share_open(s, old, O_RDONLY);
-  assert_int_equal(share_read(s, handle, 0, buf, sizeof buf), 3);
-  assert_string_equal(buf, "old");
-  share_release(s, handle);
+  if (share_has_handles()) {
+    assert_int_equal(share_try_open(s, old, O_RDONLY, &handle), -ESTALE);
+  } else {
+    handle = share_open(s, old, O_RDONLY);
+    assert_int_equal(share_read(s, handle, 0, buf, sizeof buf), 3);
+    assert_string_equal(buf, "old");
+    share_release(s, handle);
+  }
   share_forget(s, old, 1);
   share_forget(s, new, 1);
 }
 
-/* The host gives a number to the next file as soon as nobody holds the old one: while a node lives, its number is held.
- */
+/* The host gives a number to the next file as soon as nobody holds the old one: a descriptor holds it. Without one
+ * test_passthrough_handles.c has what happens then. */
 static void number_is_not_reused_while_known(void **state) {
   struct share *s = *state;
+  if (share_has_handles())
+    skip();
   share_put_file(s, "file", "", 0600);
   uint64_t node = share_lookup(s, "file");
   ino_t ino = share_stat(s, "file").st_ino;
@@ -95,9 +101,9 @@ static void forget_counts(void **state) {
   uint64_t node = share_lookup(s, "file");
   assert_int_equal(share_lookup(s, "file"), node);
   assert_int_equal(share_lookup(s, "file"), node);
-  assert_int_equal(share_open_fds(), before + 1);
+  assert_int_equal(share_open_fds(), before + share_inode_fds(1));
   share_forget(s, node, 2);
-  assert_int_equal(share_open_fds(), before + 1);
+  assert_int_equal(share_open_fds(), before + share_inode_fds(1));
   share_forget(s, node, 1);
   assert_int_equal(share_open_fds(), before);
   node = share_lookup(s, "file");

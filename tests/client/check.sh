@@ -74,8 +74,8 @@ stop_process "$server" 20 || die "the server doesn't stop: $(tail -n 20 "$dir/lo
 wait "$server" || die "the server ends with $?: $(tail -n 20 "$dir/log")"
 server=
 
-# In memory, where nearly nothing is skipped. Its handles have no access mode: the guest's kernel sees to that.
-run 0 --hostile --except 'open/*-only' --except 'space/allocate-read-only' -- "$memfs" --socket-path "$dir/sock" --queues 2
+# In memory, where nearly nothing is skipped.
+run 0 --hostile -- "$memfs" --socket-path "$dir/sock" --queues 2
 (($(grep -c '# SKIP' "$dir/out") <= 20)) || die 'memfs skips too much'
 
 # A backend that has one file and makes none: what it doesn't have is skipped.

@@ -49,6 +49,7 @@ static void bad_configs(void **state) {
   REFUSE(pool_threads, 65, -EINVAL);
   REFUSE(max_write, 4095, -EINVAL);
   REFUSE(max_write, (1 << 20) + 1, -EINVAL);
+  REFUSE(poll_us, VIRTIOFS_POLL_MAX + 1, -EINVAL);
   REFUSE(max_nodes, (UINT64_C(1) << 31) + 1, -EINVAL);
   REFUSE(max_handles, UINT64_MAX, -EINVAL);
   b->config = good;

@@ -95,6 +95,26 @@ static void what_is_removed_is_gone_and_the_others_stay(void **state) {
   assert_int_equal(shard->entries, 0);
 }
 
+static void the_hash_shrinks_when_few_are_left(void **state) {
+  (void)state;
+  for (uint32_t i = 0; i < COUNT; i++)
+    insert(value_of(i));
+  assert_false(virtiofs_hash_sparse(shard));
+  for (uint32_t i = 10; i < COUNT; i++)
+    virtiofs_hash_remove(&table, shard, virtiofs_hash_find(&table, shard, value_of(i)));
+  uint32_t rounds = 0;
+  while (virtiofs_hash_sparse(shard)) {
+    uint32_t before = shard->buckets;
+    virtiofs_hash_shrink(&table, shard);
+    assert_true(shard->buckets < before);
+    rounds++;
+  }
+  assert_int_equal(rounds, 2);
+  assert_int_equal(shard->buckets, 64);
+  for (uint32_t i = 0; i < COUNT; i++)
+    assert_int_equal(virtiofs_hash_find(&table, shard, value_of(i)) != NULL, i < 10);
+}
+
 /* A shard's lock is for few; all kinds of values have to use them all. */
 static void shards_get_their_share(void **state) {
   (void)state;
@@ -115,11 +135,9 @@ static void shards_get_their_share(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(nothing_is_found_in_an_empty_hash),
-      TEST(values_are_found_while_the_hash_grows),
-      TEST(the_values_0_and_most_are_values_too),
-      TEST(what_is_removed_is_gone_and_the_others_stay),
-      TEST(shards_get_their_share),
+      TEST(nothing_is_found_in_an_empty_hash),    TEST(values_are_found_while_the_hash_grows),
+      TEST(the_values_0_and_most_are_values_too), TEST(what_is_removed_is_gone_and_the_others_stay),
+      TEST(the_hash_shrinks_when_few_are_left),   TEST(shards_get_their_share),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,13 +5,14 @@
 #include <stdint.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "nodes/slab.h"
 
 /* All indices of the largest table have to fit into an id's lower half. */
-_Static_assert(VIRTIOFS_IDS_MAX * 2 + UINT64_C(2) * VIRTIOFS_IDSHARDS * VIRTIOFS_IDCHUNK <= UINT64_C(1) << 32,
+_Static_assert((VIRTIOFS_IDS_MAX / VIRTIOFS_IDCHUNK + 1) * VIRTIOFS_IDSHARDS * VIRTIOFS_IDCHUNK <= UINT64_C(1) << 32,
                "indices don't wrap");
 
 static struct virtiofs_hazards hazards;
@@ -43,8 +44,8 @@ static void a_chunk_belongs_to_one_shard(void **state) {
   assert_int_equal(virtiofs_slab_grow(&table, 5), 0);
   assert_null(virtiofs_slab_take(&table, &table.shards[4]));
   for (uint32_t i = 0; i < VIRTIOFS_IDCHUNK; i++) {
-    assert_int_equal(virtiofs_slab_shard(&table, i), 3);
-    assert_int_equal(virtiofs_slab_shard(&table, VIRTIOFS_IDCHUNK + i), 5);
+    assert_int_equal(virtiofs_slab_chunk(&table, i)->shard, 3);
+    assert_int_equal(virtiofs_slab_chunk(&table, VIRTIOFS_IDCHUNK + i)->shard, 5);
     assert_int_equal(virtiofs_slab_at(&table, i)->index, i);
   }
   assert_null(virtiofs_slab_at(&table, 2 * VIRTIOFS_IDCHUNK));
@@ -73,8 +74,8 @@ static void a_slot_that_comes_back_has_a_new_generation(void **state) {
   for (uint32_t i = 0; i < 1000; i++) {
     struct virtiofs_idslot *slot = virtiofs_slab_take(&table, &table.shards[0]);
     assert_int_equal(slot->index, 2);
-    assert_int_equal(slot->generation, i);
-    virtiofs_slab_give(&table.shards[0], slot);
+    assert_int_equal(atomic_load(slot->cell), (uint64_t)i << 32);
+    assert_null(virtiofs_slab_give(&table, &table.shards[0], slot));
   }
 }
 
@@ -82,11 +83,11 @@ static void a_slot_without_generations_is_never_used_again(void **state) {
   (void)state;
   assert_int_equal(virtiofs_slab_grow(&table, 0), 0);
   struct virtiofs_idslot *slot = virtiofs_slab_take(&table, &table.shards[0]);
-  slot->generation = UINT32_MAX - 1;
-  virtiofs_slab_give(&table.shards[0], slot);
+  atomic_store(slot->cell, (UINT64_C(0xffffffff) - 1) << 32);
+  assert_null(virtiofs_slab_give(&table, &table.shards[0], slot));
   assert_ptr_equal(virtiofs_slab_take(&table, &table.shards[0]), slot);
-  assert_int_equal(slot->generation, UINT32_MAX);
-  virtiofs_slab_give(&table.shards[0], slot);
+  assert_int_equal(atomic_load(slot->cell), UINT64_C(0xffffffff) << 32);
+  assert_null(virtiofs_slab_give(&table, &table.shards[0], slot));
   struct virtiofs_idslot *other;
   while ((other = virtiofs_slab_take(&table, &table.shards[0])) != NULL)
     assert_ptr_not_equal(other, slot);
@@ -100,22 +101,63 @@ static void chunks_are_limited(void **state) {
   assert_null(virtiofs_slab_at(&table, table.chunk_max * VIRTIOFS_IDCHUNK));
 }
 
-/* One shard after the other may need all that there is. */
-static void the_last_slots_are_for_any_shard(void **state) {
-  (void)state;
-  uint32_t taken = 0;
-  for (uint32_t i = 0; i < table.chunk_max; i++)
-    assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
-  while (virtiofs_slab_grow(&table, 7) == 0) {
-    struct virtiofs_idslot *slot = virtiofs_slab_take(&table, &table.shards[7]);
-    assert_non_null(slot);
-    assert_int_equal(virtiofs_slab_shard(&table, slot->index), 7);
-    taken++;
+/* What a full chunk gives back one after the other. @slots: all that the shard has. */
+static uint32_t give_all(struct virtiofs_idslot **slots, uint32_t count) {
+  uint32_t emptied = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    void *unused = virtiofs_slab_give(&table, &table.shards[3], slots[i]);
+    emptied += unused != NULL;
+    free(unused);
   }
-  assert_int_equal(taken, table.chunk_max * VIRTIOFS_IDCHUNK - 2);
-  assert_null(virtiofs_slab_take(&table, &table.shards[3]));
-  assert_int_equal(virtiofs_slab_grow(&table, 3), -ENFILE);
-  assert_int_equal(atomic_load(&table.chunk_count), table.chunk_max);
+  return emptied;
+}
+
+/* The slots go, the generations stay: what a chunk gives when it has slots again is new. */
+static void an_empty_chunk_keeps_only_its_generations(void **state) {
+  (void)state;
+  enum { CHUNKS = 4, COUNT = CHUNKS * VIRTIOFS_IDCHUNK };
+  struct virtiofs_idslot *slots[COUNT];
+  assert_int_equal(virtiofs_slab_grow(&table, 0), 0); /* the root's */
+  for (uint32_t round = 0; round < 3; round++) {
+    for (uint32_t i = 0; i < COUNT; i++) {
+      if (table.shards[3].roomy == 0)
+        assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
+      slots[i] = virtiofs_slab_take(&table, &table.shards[3]);
+      assert_int_equal(atomic_load(slots[i]->cell) >> 32, round);
+    }
+    assert_int_equal(give_all(slots, COUNT), CHUNKS - 1); /* one stays for who comes next */
+    uint32_t furnished = 0;
+    for (uint32_t number = 1; number <= CHUNKS; number++)
+      furnished += virtiofs_slab_at(&table, number * VIRTIOFS_IDCHUNK) != NULL;
+    assert_int_equal(furnished, 1);
+  }
+  assert_int_equal(atomic_load(&table.chunk_count), 1 + CHUNKS);
+}
+
+static void a_chunk_in_which_one_is_used_keeps_its_slots(void **state) {
+  (void)state;
+  struct virtiofs_idslot *slots[2 * VIRTIOFS_IDCHUNK];
+  assert_int_equal(virtiofs_slab_grow(&table, 0), 0);
+  for (uint32_t i = 0; i < 2 * VIRTIOFS_IDCHUNK; i++) {
+    if (table.shards[3].roomy == 0)
+      assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
+    slots[i] = virtiofs_slab_take(&table, &table.shards[3]);
+  }
+  assert_int_equal(give_all(slots, VIRTIOFS_IDCHUNK - 1), 0);
+  assert_int_equal(give_all(slots + VIRTIOFS_IDCHUNK, VIRTIOFS_IDCHUNK - 1), 0);
+  assert_int_equal(give_all(slots + VIRTIOFS_IDCHUNK - 1, 1), 1);
+  assert_int_equal(give_all(slots + 2 * VIRTIOFS_IDCHUNK - 1, 1), 0);
+}
+
+static void the_roots_slot_is_never_given_back(void **state) {
+  (void)state;
+  struct virtiofs_idslot *slots[VIRTIOFS_IDCHUNK - 2];
+  assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
+  for (uint32_t i = 0; i < VIRTIOFS_IDCHUNK - 2; i++)
+    slots[i] = virtiofs_slab_take(&table, &table.shards[3]);
+  assert_int_equal(virtiofs_slab_grow(&table, 3), 0);
+  assert_int_equal(give_all(slots, VIRTIOFS_IDCHUNK - 2), 0);
+  assert_non_null(virtiofs_slab_at(&table, VIRTIOFS_ID_ROOT));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -128,7 +170,9 @@ int main(void) {
       TEST(a_slot_that_comes_back_has_a_new_generation),
       TEST(a_slot_without_generations_is_never_used_again),
       TEST(chunks_are_limited),
-      TEST(the_last_slots_are_for_any_shard),
+      TEST(an_empty_chunk_keeps_only_its_generations),
+      TEST(a_chunk_in_which_one_is_used_keeps_its_slots),
+      TEST(the_roots_slot_is_never_given_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

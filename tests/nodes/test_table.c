@@ -393,6 +393,38 @@ static void the_whole_budget_can_be_used_by_any_shard(void **state) {
   assert_int_equal(gone_count, BUDGET * VIRTIOFS_IDSHARDS);
 }
 
+/* Far more than a chunk come and go: old ids stay old, whatever was freed and made again meanwhile. */
+static void what_was_given_back_to_the_heap_stays_stale(void **state) {
+  (void)state;
+  enum { MANY = 5000 };
+  static uint64_t ids[2][MANY];
+  struct virtiofs_idtable large;
+  assert_int_equal(virtiofs_idtable_init(&large, MANY, &hazards), 0);
+  assert_int_equal(virtiofs_idtable_root(&large, UINT64_MAX), 0);
+  for (uint32_t round = 0; round < 4; round++) {
+    uint64_t *now = ids[round % 2], *before = ids[(round + 1) % 2];
+    for (uint32_t i = 0; i < MANY; i++)
+      assert_int_equal(virtiofs_idtable_hold(&large, i, &now[i]), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+      assert_ptr_equal(virtiofs_idtable_get(&large, before[i], &hazards.lanes[0], 0), NULL);
+      assert_false(virtiofs_idtable_forget(&large, before[i], 1));
+      assert_int_equal(virtiofs_idtable_get(&large, now[i], &hazards.lanes[0], 0)->value, i);
+    }
+    (void)virtiofs_hazard_clear(&hazards.lanes[0]);
+    for (uint32_t i = 0; i < MANY; i++)
+      assert_true(virtiofs_idtable_forget(&large, now[i], 1));
+    virtiofs_idtable_collect(&large, gone, &gone_count);
+    uint32_t furnished = 0;
+    for (uint32_t number = 0; number < atomic_load(&large.chunk_count); number++)
+      furnished += virtiofs_slab_at(&large, number * VIRTIOFS_IDCHUNK) != NULL;
+    assert_true(furnished <= VIRTIOFS_IDSHARDS + 1);
+    for (uint32_t i = 0; i < VIRTIOFS_IDSHARDS; i++)
+      assert_int_equal(large.shards[i].buckets, 64);
+    assert_non_null(virtiofs_idtable_get(&large, VIRTIOFS_ID_ROOT, &hazards.lanes[0], 0));
+  }
+  virtiofs_idtable_fini(&large);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -413,6 +445,7 @@ int main(void) {
       TEST(a_table_for_nobody_takes_nobody),
       TEST(the_whole_budget_can_be_used_after_much_coming_and_going),
       TEST(the_whole_budget_can_be_used_by_any_shard),
+      TEST(what_was_given_back_to_the_heap_stays_stale),
       TEST(the_root_is_always_there),
       TEST(clearing_tells_of_each_but_the_root),
       TEST(a_cleared_table_begins_again),

@@ -40,7 +40,7 @@ static void gone(void *ctx, const struct virtiofs_idslot *slot) {
   for (uint32_t i = 0; i < THREADS; i++)
     if (atomic_load(&uses[i].slot) == slot)
       atomic_fetch_add(&broken, 1);
-  if (atomic_load(&slot->id) != 0 || atomic_load(&slot->pins) != 0)
+  if (!virtiofs_idcell_dead(slot->cell) || atomic_load(&slot->pins) != 0)
     atomic_fetch_add(&broken, 1);
   atomic_fetch_sub(&replies[slot->value % VALUES], (int64_t)slot->replies);
   atomic_fetch_add(&told, 1);
@@ -51,7 +51,9 @@ static uint32_t random_of(uint32_t *seed) {
   return *seed >> 8;
 }
 
-static void collect(void) { virtiofs_idtable_collect(&table, gone, NULL); }
+static void collect(void) {
+  virtiofs_idtable_collect(&table, gone, NULL);
+}
 
 static void look_up(uint32_t value) {
   uint64_t id;

@@ -132,28 +132,10 @@ static void big(void) {
   close(fd);
 }
 
-/* Who writes takes away set-user-id, but for root. */
-static void suid(void) {
-  topic("writing a set-user-id file");
-  static const struct { mode_t before, after; } cases[] = {{06777, 0777}, {04766, 0766}, {02777, 0777}, {01777, 01777}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    IS(file("s", 0), 0);
-    IS(e(chmod("s", cases[i].before)), 0);
-    be(&bob);
-    int fd = open("s", O_WRONLY);
-    IS(e(write(fd, "x", 1)), 1);
-    close(fd);
-    be(&root);
-    IS(mode_of("s"), cases[i].after);
-    IS(e(unlink("s")), 0);
-  }
-}
-
 void test_io(void) {
   offsets();
   vectors();
   holes();
   copies();
   big();
-  suid();
 }

@@ -213,7 +213,8 @@ int main(int argc, char **argv) {
       {"utimens", test_utimens}, {"access", test_access},
       {"sticky", test_sticky},   {"limits", test_limits},
       {"readdir", test_readdir}, {"umask", test_umask},
-      {"tmpfile", test_tmpfile}, {"locks", test_locks},
+      {"tmpfile", test_tmpfile}, {"privs", test_privs},
+      {"locks", test_locks},
   };
   if (argc < 2 || geteuid() != 0) {
     printf("1..0 # SKIP usage: posix DIR [xattr] [acl] [interrupt], as root\n");

@@ -113,15 +113,24 @@ by_dev_fuse --cache never --allow-mmap
 by_dev_fuse --cache metadata --allow-mmap --allow-direct-io
 by_dev_fuse --cache always
 by_dev_fuse --cache always --writeback
+by_dev_fuse --writeback --killpriv-v2
+by_dev_fuse --killpriv-v2
+by_dev_fuse --inode-file-handles never
+by_dev_fuse --inode-file-handles mandatory --inode-fds 1
 by_vhost_user
 by_vhost_user --cache never --allow-mmap
 by_vhost_user --writeback --allow-direct-io
+by_vhost_user --killpriv-v2
+by_vhost_user --killpriv-v2 --translate-uid map:1:100001:100000 --translate-gid map:1:200001:100000
 on_host xattr
 by_dev_fuse --xattr
 on_host xattr acl
 by_dev_fuse --posix-acl
+by_dev_fuse --posix-acl --killpriv-v2
 by_vhost_user --posix-acl --queues 3 --thread-pool-size 4
+by_vhost_user --posix-acl --killpriv-v2 --queues 3 --thread-pool-size 4
 # Where the host doesn't know it by its name, and so doesn't take it away.
 on_host xattr
 by_dev_fuse --xattrmap ':map:security.:user.guest.:'
+by_dev_fuse --xattrmap ':map:security.:user.guest.:' --killpriv-v2
 ((failed == 0))

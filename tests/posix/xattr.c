@@ -127,6 +127,20 @@ static void capabilities(void) {
   IS(fill("cap", "text"), 0);
   IS(size("cap", "security.capability"), -ENODATA);
   IS(give_capability(), 0);
+  int fd = open("cap", O_RDWR); /* root's writes too, unlike set-user-id */
+  IS(e(pwrite(fd, "x", 1, 0)), 1);
+  IS(size("cap", "security.capability"), -ENODATA);
+  IS(give_capability(), 0);
+  IS(e(fallocate(fd, 0, 0, 100)), 0);
+  IS(size("cap", "security.capability"), -ENODATA);
+  IS(give_capability(), 0);
+  IS(e(copy_file_range(fd, &(loff_t){0}, fd, &(loff_t){50}, 4, 0)), 4);
+  IS(size("cap", "security.capability"), -ENODATA);
+  IS(give_capability(), 0);
+  IS(e(ftruncate(fd, 10)), 0);
+  IS(size("cap", "security.capability"), -ENODATA);
+  close(fd);
+  IS(give_capability(), 0);
   IS(AS(bob, e(truncate("cap", 1))), 0);
   IS(size("cap", "security.capability"), -ENODATA);
   IS(give_capability(), 0);

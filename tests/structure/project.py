@@ -17,7 +17,7 @@ LAYERS = {
 }
 
 # Those that make no system call.
-PURE = ["base", "msg", "fuse", "mem", "virtq", "nodes", "session"]
+PURE = ["base", "msg", "fuse", "mem", "virtq", "nodes", "dax", "session"]
 
 # Which layer an installed header belongs to.
 HEADERS = {

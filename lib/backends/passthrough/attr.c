@@ -5,24 +5,32 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
 enum { PERMISSIONS = 07777 };
 
-static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, struct virtiofs_attr_out *out) {
+static int reply(const struct virtiofs_passthrough *fs, struct inode *inode, int fd, struct virtiofs_attr_out *out) {
   struct statx stx;
-  int rc = virtiofs_passthrough_stat(inode->fd, &stx);
+  int rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc != 0)
     return rc;
-  virtiofs_passthrough_attr(inode, &stx, &out->attr);
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
   out->attr_valid_ns = fs->attr_valid_ns;
   return 0;
 }
 
 int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs_getattr_in *in,
                                  struct virtiofs_attr_out *out) {
-  return reply(virtiofs_req_fs(req), virtiofs_passthrough_node(in->node), out);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  int rc = reply(fs, inode, fd, out);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return rc;
 }
 
 /* Attributes that are the file's, on any machine that it is seen from. */
@@ -31,14 +39,19 @@ static const uint64_t statx_attributes = STATX_ATTR_COMPRESSED | STATX_ATTR_IMMU
 
 int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_statx_in *in,
                                struct virtiofs_statx_out *out) {
-  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *inode = virtiofs_passthrough_node(in->node);
   const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (int)(in->flags & AT_STATX_SYNC_TYPE);
   struct statx stx;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
   /* The basic ones whatever was asked for: the guest remembers them. */
-  if (statx(inode->fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) != 0)
-    return virtiofs_passthrough_error(errno);
-  virtiofs_passthrough_attr(inode, &stx, &out->statx.attr);
+  int rc = statx(fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (rc != 0)
+    return rc;
+  virtiofs_passthrough_attr(fs, inode, &stx, &out->statx.attr);
   out->statx.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
   if ((stx.stx_mask & STATX_BTIME) != 0)
     out->statx.btime = (struct virtiofs_time){.sec = stx.stx_btime.tv_sec, .nsec = stx.stx_btime.tv_nsec};
@@ -52,24 +65,25 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
 
 int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* the guest has decided whether set-group-id may be */
   return fchmodat(fs->proc_fd, name.str, mode & PERMISSIONS, 0) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd) {
-  struct statx stx;
-  int rc = virtiofs_passthrough_stat(fd, &stx);
-  if (rc != 0)
-    return rc;
-  mode_t mode = stx.stx_mode;
-  /* Without the group's execute bit, set-group-id means something else (mandatory locking, once) and stays. */
-  mode_t kill = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0);
-  return S_ISREG(mode) && (mode & kill) != 0 ? virtiofs_passthrough_set_mode(fs, fd, mode & ~kill) : 0;
-}
-
-static int set_owner(int fd, const struct virtiofs_setattr_in *in) {
+/* The host takes set-user-id away by itself, whoever asks; without CAP_FSETID it would take more than it should. */
+static int set_owner(const struct virtiofs_req *req, const struct inode *inode, int fd,
+                     const struct virtiofs_setattr_in *in) {
   uid_t uid = (in->valid & VIRTIOFS_SET_UID) != 0 ? in->uid : (uid_t)-1;
   gid_t gid = (in->valid & VIRTIOFS_SET_GID) != 0 ? in->gid : (gid_t)-1;
-  return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  int rc = virtiofs_passthrough_idmap_to_host(fs->uids, uid, &uid);
+  if (rc == 0)
+    rc = virtiofs_passthrough_idmap_to_host(fs->gids, gid, &gid);
+  (void)virtiofs_passthrough_cred_fsetid(fs, true);
+  if (rc == 0)
+    rc = virtiofs_passthrough_drop_capability(req, inode, fd);
+  if (rc == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  return rc;
 }
 
 static int truncate_fd(int fd, uint64_t size) {
@@ -80,21 +94,16 @@ static int truncate_fd(int fd, uint64_t size) {
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-static int set_size(const struct virtiofs_passthrough *fs, const struct inode *inode,
-                    const struct virtiofs_setattr_in *in) {
-  if ((in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(fs, inode->fd);
-    if (rc != 0)
-      return rc;
-  }
+static int set_size(const struct virtiofs_req *req, int fd, const struct virtiofs_setattr_in *in) {
   /* By the handle, the right to write is the one that the guest's user had when it opened the file. */
-  if (in->has_handle)
-    return truncate_fd((int)in->handle, in->size);
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_WRONLY);
-  if (fd < 0)
-    return fd;
-  int rc = truncate_fd(fd, in->size);
-  close(fd);
+  int file = in->has_handle ? (int)in->handle : virtiofs_passthrough_reopen(virtiofs_req_fs(req), fd, O_WRONLY);
+  if (file < 0)
+    return file;
+  int rc = virtiofs_passthrough_before_change(req, file, (in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0);
+  if (rc == 0)
+    rc = truncate_fd(file, in->size);
+  if (!in->has_handle)
+    close(file);
   return rc;
 }
 
@@ -130,41 +139,66 @@ static int check(const struct inode *inode, const struct virtiofs_setattr_in *in
  * The owner first, as that can be refused and takes away set-user-id, which a mode in the same request may set again.
  * The size before the mode, as a new mode may forbid the server to write. The times last, since the others change them.
  */
+static int set_all(const struct virtiofs_req *req, const struct inode *inode, int fd,
+                   const struct virtiofs_setattr_in *in) {
+  int rc = 0;
+  if ((in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
+    rc = set_owner(req, inode, fd, in);
+  if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
+    rc = set_size(req, fd, in);
+  if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
+    rc = virtiofs_passthrough_set_mode(virtiofs_req_fs(req), fd, in->mode);
+  if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
+    rc = set_times(fd, in);
+  return rc;
+}
+
 int virtiofs_passthrough_setattr(struct virtiofs_req *req, const struct virtiofs_setattr_in *in,
                                  struct virtiofs_attr_out *out) {
-  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *inode = virtiofs_passthrough_node(in->node);
   int rc = check(inode, in);
-  if (rc == 0 && (in->valid & (VIRTIOFS_SET_UID | VIRTIOFS_SET_GID)) != 0)
-    rc = set_owner(inode->fd, in);
-  if (rc == 0 && (in->valid & VIRTIOFS_SET_SIZE) != 0)
-    rc = set_size(fs, inode, in);
-  if (rc == 0 && (in->valid & VIRTIOFS_SET_MODE) != 0)
-    rc = virtiofs_passthrough_set_mode(fs, inode->fd, in->mode);
-  if (rc == 0 && (in->valid & (VIRTIOFS_SET_ATIME | VIRTIOFS_SET_MTIME)) != 0)
-    rc = set_times(inode->fd, in);
-  return rc == 0 ? reply(fs, inode, out) : rc;
+  if (rc != 0)
+    return rc;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  rc = set_all(req, inode, fd, in);
+  if (rc == 0)
+    rc = reply(fs, inode, fd, out);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return rc;
 }
 
 int virtiofs_passthrough_readlink(struct virtiofs_req *req, const struct virtiofs_readlink_in *in,
                                   struct virtiofs_readlink_out *out) {
-  (void)req;
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   if (inode->type != S_IFLNK)
     return -EINVAL;
-  ssize_t len = readlinkat(inode->fd, "", out->target, VIRTIOFS_TARGET_MAX);
-  if (len < 0)
-    return virtiofs_passthrough_error(errno);
-  out->len = (uint32_t)len;
-  return 0;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  ssize_t len = readlinkat(fd, "", out->target, VIRTIOFS_TARGET_MAX);
+  int rc = len < 0 ? virtiofs_passthrough_error(errno) : 0;
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (rc == 0)
+    out->len = (uint32_t)len;
+  return rc;
 }
 
 int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_statfs_in *in,
                                 struct virtiofs_statfs_out *out) {
-  (void)req;
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   struct statvfs st;
-  if (fstatvfs(virtiofs_passthrough_node(in->node)->fd, &st) != 0)
-    return virtiofs_passthrough_error(errno);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  int rc = fstatvfs(fd, &st) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (rc != 0)
+    return rc;
   *out = (struct virtiofs_statfs_out){.blocks = st.f_blocks,
                                       .bfree = st.f_bfree,
                                       .bavail = st.f_bavail,
@@ -178,14 +212,18 @@ int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_
 
 /* The host wants a descriptor of the file system that is open for more than a path. */
 int virtiofs_passthrough_syncfs(struct virtiofs_req *req, const struct virtiofs_syncfs_in *in) {
-  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   if (inode->type != S_IFDIR && inode->type != S_IFREG)
     return -EINVAL;
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_RDONLY);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  int rc = syncfs(fd) == 0 ? 0 : virtiofs_passthrough_error(errno);
-  close(fd);
+  int file = virtiofs_passthrough_reopen(fs, fd, O_RDONLY);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (file < 0)
+    return file;
+  int rc = syncfs(file) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  close(file);
   return rc;
 }

@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "backends/passthrough/share.h"
 
 enum { GO_BACK_TRIES = 1000 };
 
@@ -16,90 +17,118 @@ static const uint64_t file_caps = PASSTHROUGH_CAP(CAP_CHOWN) | PASSTHROUGH_CAP(C
                                   PASSTHROUGH_CAP(CAP_FSETID) | PASSTHROUGH_CAP(CAP_LINUX_IMMUTABLE) |
                                   PASSTHROUGH_CAP(CAP_MAC_OVERRIDE) | PASSTHROUGH_CAP(CAP_MKNOD);
 
-/* By raw system calls: they change the calling thread alone, whatever the C library does. They tell no error, only the
- * id before; -1 is no id and so only asks. On 32-bit machines the old numbers have 16-bit ids. */
-static uid_t set_fsuid(uid_t uid) {
-#ifdef SYS_setfsuid32
-  return (uid_t)syscall(SYS_setfsuid32, uid);
-#else
-  return (uid_t)syscall(SYS_setfsuid, uid);
-#endif
-}
+/** What the calling thread is. */
+struct identity {
+  uint64_t share; /* the epoch of the share for which it was asked; 0: never */
+  uid_t uid;      /* the server's */
+  gid_t gid;
+  uint64_t effective; /* the server's capabilities */
+  uint64_t now;       /* those in effect */
+  bool no_groups;     /* there are no supplementary groups */
+  struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+};
+static _Thread_local struct identity me;
 
-static gid_t set_fsgid(gid_t gid) {
-#ifdef SYS_setfsgid32
-  return (gid_t)syscall(SYS_setfsgid32, gid);
+/* By raw system calls: they change the calling thread alone, whatever the C library does. On 32-bit machines the old
+ * numbers have 16-bit ids. -1 leaves an id as it is: the real and the saved ones, which are the way back. */
+#ifdef SYS_setresuid32
+enum {
+  SET_UIDS = SYS_setresuid32,
+  SET_GIDS = SYS_setresgid32,
+  GET_UID = SYS_geteuid32,
+  GET_GID = SYS_getegid32,
+  GET_GROUPS = SYS_getgroups32,
+  SET_GROUPS = SYS_setgroups32
+};
 #else
-  return (gid_t)syscall(SYS_setfsgid, gid);
+enum {
+  SET_UIDS = SYS_setresuid,
+  SET_GIDS = SYS_setresgid,
+  GET_UID = SYS_geteuid,
+  GET_GID = SYS_getegid,
+  GET_GROUPS = SYS_getgroups,
+  SET_GROUPS = SYS_setgroups
+};
 #endif
-}
 
 static bool become_uid(uid_t uid) {
-  set_fsuid(uid);
-  return set_fsuid((uid_t)-1) == uid;
+  return syscall(SET_UIDS, (uid_t)-1, uid, (uid_t)-1) == 0;
 }
 
 static bool become_gid(gid_t gid) {
-  set_fsgid(gid);
-  return set_fsgid((gid_t)-1) == gid;
+  return syscall(SET_GIDS, (gid_t)-1, gid, (gid_t)-1) == 0;
+}
+
+static int set_caps(uint64_t effective) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  me.caps[0].effective = (uint32_t)effective;
+  me.caps[1].effective = (uint32_t)(effective >> 32);
+  if (syscall(SYS_capset, &header, me.caps) != 0)
+    return virtiofs_passthrough_error(errno);
+  me.now = effective;
+  return 0;
+}
+
+/* Asks what the thread is, the first time. */
+static int know_thread(const struct virtiofs_passthrough *fs) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  if (me.share == fs->epoch)
+    return 0;
+  /* It may serve another share too, and lack what that one's last operation didn't need. */
+  if (me.share != 0 && me.now != me.effective)
+    (void)set_caps(me.effective);
+  if (syscall(SYS_capget, &header, me.caps) != 0)
+    return virtiofs_passthrough_error(errno);
+  me.effective = me.now = (uint64_t)me.caps[1].effective << 32 | me.caps[0].effective;
+  me.uid = (uid_t)syscall(GET_UID);
+  me.gid = (gid_t)syscall(GET_GID);
+  me.no_groups = syscall(GET_GROUPS, 0, NULL) == 0;
+  me.share = fs->epoch;
+  return 0;
 }
 
 static bool drop_groups(void) {
-#ifdef SYS_setgroups32
-  return syscall(SYS_getgroups32, 0, NULL) == 0 || syscall(SYS_setgroups32, 0, NULL) == 0;
-#else
-  return syscall(SYS_getgroups, 0, NULL) == 0 || syscall(SYS_setgroups, 0, NULL) == 0;
-#endif
+  me.no_groups = me.no_groups || syscall(SET_GROUPS, 0, NULL) == 0;
+  return me.no_groups;
 }
 
-static int caps_get(struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3]) {
-  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-  return syscall(SYS_capget, &header, caps) == 0 ? 0 : -errno;
-}
-
-static int caps_set(const struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3]) {
-  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-  return syscall(SYS_capset, &header, caps) == 0 ? 0 : -errno;
-}
-
-static uint64_t effective(const struct cred *cred) {
-  return (uint64_t)cred->caps[1].effective << 32 | cred->caps[0].effective;
-}
-
-static int keep_caps(const struct cred *cred, uint64_t keep) {
-  uint64_t wanted = effective(cred) & (~file_caps | keep);
-  struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-  memcpy(caps, cred->caps, sizeof caps);
-  caps[0].effective = (uint32_t)wanted;
-  caps[1].effective = (uint32_t)(wanted >> 32);
-  return caps_set(caps);
-}
-
-static bool may_switch(const struct cred *cred) {
+static bool may_switch(void) {
   const uint64_t needed = PASSTHROUGH_CAP(CAP_SETUID) | PASSTHROUGH_CAP(CAP_SETGID);
-  return (effective(cred) & needed) == needed;
+  return (me.effective & needed) == needed;
 }
 
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep) {
-  return virtiofs_passthrough_cred_become(cred, virtiofs_req_caller(req), keep);
+  struct virtiofs_caller caller;
+  int rc = virtiofs_passthrough_cred_caller(req, &caller);
+  return rc == 0 ? virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), caller, keep) : rc;
 }
 
-int virtiofs_passthrough_cred_become(struct cred *cred, struct virtiofs_caller caller, uint64_t keep) {
+int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virtiofs_caller *caller) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  *caller = virtiofs_req_caller(req);
+  int rc = virtiofs_passthrough_idmap_to_host(fs->uids, caller->uid, &caller->uid);
+  return rc == 0 ? virtiofs_passthrough_idmap_to_host(fs->gids, caller->gid, &caller->gid) : rc;
+}
+
+int virtiofs_passthrough_cred_become(struct cred *cred, const struct virtiofs_passthrough *fs,
+                                     struct virtiofs_caller caller, uint64_t keep) {
   if (caller.uid == UINT32_MAX || caller.gid == UINT32_MAX)
     return -EIO; /* to the system calls -1 means "as before": the guest would act as the server */
-  *cred = (struct cred){.uid = set_fsuid((uid_t)-1), .gid = set_fsgid((gid_t)-1)};
-  if (caller.uid == cred->uid && caller.gid == cred->gid)
-    return 0;
-  int rc = caps_get(cred->caps);
-  if (rc != 0 || !may_switch(cred))
+  *cred = (struct cred){.uid = false};
+  int rc = know_thread(fs);
+  if (rc != 0)
     return rc;
+  uint64_t caps = caller.uid == 0 ? me.effective : me.effective & (~file_caps | keep);
+  bool switches = may_switch() && (caller.uid != me.uid || caller.gid != me.gid || caps != me.effective);
+  if (!switches)
+    return virtiofs_passthrough_cred_fsetid(fs, true);
   if (!drop_groups())
     return -EPERM;
-  cred->gid_switched = caller.gid != cred->gid;
-  cred->uid_switched = caller.uid != cred->uid;
-  bool done = !cred->gid_switched || become_gid(caller.gid);
-  if (done && cred->uid_switched)
-    done = become_uid(caller.uid) && (caller.uid == 0 || keep_caps(cred, keep) == 0);
+  cred->gid = caller.gid != me.gid && become_gid(caller.gid);
+  cred->uid = caller.uid != me.uid && become_uid(caller.uid);
+  cred->caps = cred->uid || caps != me.now; /* with the uid Linux changes them itself, in ways of its own */
+  bool done = cred->gid == (caller.gid != me.gid) && cred->uid == (caller.uid != me.uid) &&
+              (!cred->caps || set_caps(caps) == 0);
   if (done)
     return 0;
   virtiofs_passthrough_cred_end(cred);
@@ -110,9 +139,18 @@ int virtiofs_passthrough_cred_become(struct cred *cred, struct virtiofs_caller c
 void virtiofs_passthrough_cred_end(const struct cred *cred) {
   bool back = false;
   for (int i = 0; i < GO_BACK_TRIES && !back; i++) {
-    back = (!cred->uid_switched || become_uid(cred->uid)) && (!cred->gid_switched || become_gid(cred->gid)) &&
-           (!cred->uid_switched || caps_set(cred->caps) == 0);
+    back = (!cred->uid || become_uid(me.uid)) && (!cred->gid || become_gid(me.gid)) &&
+           (!cred->caps || set_caps(me.effective) == 0);
   }
   if (!back)
     abort();
+}
+
+int virtiofs_passthrough_cred_fsetid(const struct virtiofs_passthrough *fs, bool have) {
+  int rc = know_thread(fs);
+  uint64_t bit = me.effective & PASSTHROUGH_CAP(CAP_FSETID);
+  uint64_t wanted = have ? me.now | bit : me.now & ~bit;
+  if (rc == 0 && wanted != me.now)
+    rc = set_caps(wanted);
+  return have ? 0 : rc; /* without it bits are lost that might stay, and no harm is done */
 }

@@ -2,13 +2,20 @@
 /**
  * Acting on the host as the guest's user, so that what is made belongs to him from its first moment.
  *
- * Only the file system ids of the calling thread change, and only if the process may and they differ. The guest's
- * kernel has checked permissions already, with groups of the user that the host doesn't know. So the thread keeps the
- * capabilities that a call needs to not be refused what the guest has allowed; CAP_FSETID is never kept, so
- * set-group-id is inherited and dropped by the host's own rules.
+ * Only the effective ids and capabilities of the calling thread change, and only if the process may and they differ.
+ * The guest's kernel has checked permissions already, with groups of the user that the host doesn't know. So the
+ * thread keeps the capabilities that a call needs to not be refused what the guest has allowed; CAP_FSETID is never
+ * kept, so set-group-id is inherited and dropped by the host's own rules.
+ *
+ * Between requests a thread is the server: ids of a guest's user are never left on it. What it may lack then is
+ * CAP_FSETID alone, since a file's writers drop and want it in long rows and all that its lack can do is to take away
+ * a set-user-id bit too many. So each operation for which it counts says by virtiofs_passthrough_cred_fsetid() what it
+ * needs.
  *
  * Supplementary groups of the server would make the guest's user a member of them (CVE-2022-0358): a thread that
  * has any loses them for good when it first acts for somebody else.
+ *
+ * What a thread is, is asked once for each share that it serves; after that nobody else may change it.
  *
  * A process that may not switch makes files in its own name.
  */
@@ -21,15 +28,14 @@
 
 #include <virtiofs/request.h>
 
+struct virtiofs_passthrough;
+
 /** Capabilities as virtiofs_passthrough_cred_begin() takes them. */
 #define PASSTHROUGH_CAP(number) (UINT64_C(1) << (number))
 
-/** A thread's identity before the switch. */
+/** What has been switched. */
 struct cred {
-  bool uid_switched, gid_switched;
-  uid_t uid;
-  gid_t gid;
-  struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+  bool uid, gid, caps;
 };
 
 /**
@@ -38,14 +44,27 @@ struct cred {
  * @keep: PASSTHROUGH_CAP() bits to keep if the server has them; all others that concern files are dropped for the time,
  *        unless the caller is root
  *
- * Return: 0; -EIO if the guest names nobody; -EPERM if the host refuses the id.
+ * Return: 0; -EIO if the guest names nobody; -EPERM if the host refuses the id, or a rule forbids it.
  */
 int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep);
 
+/** virtiofs_passthrough_cred_caller - who that is on the host. Return: 0; -EPERM if the guest's id is forbidden. */
+int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virtiofs_caller *caller);
+
 /** virtiofs_passthrough_cred_become - the same for an identity that is not quite the caller's. */
-int virtiofs_passthrough_cred_become(struct cred *cred, struct virtiofs_caller caller, uint64_t keep);
+int virtiofs_passthrough_cred_become(struct cred *cred, const struct virtiofs_passthrough *fs,
+                                     struct virtiofs_caller caller, uint64_t keep);
 
 /** virtiofs_passthrough_cred_end - be the server again. If that fails the process ends, as it must not serve on so. */
 void virtiofs_passthrough_cred_end(const struct cred *cred);
+
+/**
+ * virtiofs_passthrough_cred_fsetid - is what the thread does next to take away set-user-id and set-group-id?
+ * @have: false: writing, truncating and the like takes them away as for an ordinary user; true: they stay, as for root,
+ *        and may be set whatever the group; if the server has CAP_FSETID at all
+ *
+ * Cost: nothing unless the last call on this thread said otherwise. Return: 0; -errno if it can't be dropped.
+ */
+int virtiofs_passthrough_cred_fsetid(const struct virtiofs_passthrough *fs, bool have);
 
 #endif

@@ -33,13 +33,18 @@ int virtiofs_passthrough_dir_fd(uint64_t handle) {
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
                                  struct virtiofs_open_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *inode = virtiofs_passthrough_node(in->node);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   if (inode->type != S_IFDIR)
     return -ENOTDIR;
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, O_RDONLY | O_DIRECTORY);
+  int path = virtiofs_passthrough_fd_borrow(fs, inode);
+  int fd = path;
+  if (path >= 0) {
+    fd = virtiofs_passthrough_reopen(fs, path, O_RDONLY | O_DIRECTORY);
+    virtiofs_passthrough_fd_return(fs, inode, path);
+  }
   if (fd < 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return fd;
@@ -107,15 +112,15 @@ static bool is_dots(const char *name) {
 }
 
 /* Return: 1 if the name went in, 0 if there was no room. */
-static int add(struct virtiofs_passthrough *fs, const struct inode *inode, const struct virtiofs_dirent *entry,
-               bool plus, struct virtiofs_readdir_out *out) {
+static int add(struct virtiofs_passthrough *fs, const struct inode *inode, int dirfd,
+               const struct virtiofs_dirent *entry, bool plus, struct virtiofs_readdir_out *out) {
   if (!plus)
     return virtiofs_readdir_add(out, entry);
   if (!virtiofs_readdir_fits(out, entry->len))
     return 0;
   /* A name that is gone meanwhile, or for which there is no descriptor left, is listed without a node. */
   struct virtiofs_entry_out node = {.node = 0};
-  bool found = !is_dots(entry->name) && virtiofs_passthrough_walk(fs, inode, entry->name, &node) == 0;
+  bool found = !is_dots(entry->name) && virtiofs_passthrough_walk(fs, inode, dirfd, entry->name, &node) == 0;
   return virtiofs_readdirplus_add(out, entry, found ? &node : NULL);
 }
 
@@ -135,7 +140,7 @@ static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, 
                                     .next = (uint64_t)record->d_off};
     if (inode == fs->root && strcmp(record->d_name, "..") == 0)
       entry.ino = inode->ino; /* what lies above the share is nobody's business */
-    if (!add(fs, inode, &entry, plus, out))
+    if (!add(fs, inode, dir->fd, &entry, plus, out))
       return any ? 0 : -EINVAL; /* nothing at all would look like the directory's end */
     any = true;
     dir->next = entry.next;

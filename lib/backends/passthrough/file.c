@@ -22,7 +22,8 @@ int virtiofs_passthrough_open_flags(uint32_t guest, int *flags) {
   return 0;
 }
 
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags) {
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
+                                   uint32_t flags) {
   if (inode->type == S_IFDIR)
     return -EISDIR;
   if (inode->type == S_IFLNK)
@@ -35,27 +36,35 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
     return rc;
   if ((flags & O_DIRECTORY) != 0)
     return -ENOTDIR;
-  int fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags);
-  if (fd == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
-    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags | O_APPEND);
-  if (fd == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
-    fd = virtiofs_passthrough_reopen(fs, inode->fd, host_flags & ~O_NOATIME);
-  return fd;
+  int file = virtiofs_passthrough_reopen(fs, fd, host_flags);
+  if (file == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
+    file = virtiofs_passthrough_reopen(fs, fd, host_flags | O_APPEND);
+  if (file == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
+    file = virtiofs_passthrough_reopen(fs, fd, host_flags & ~O_NOATIME);
+  return file;
 }
 
 int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_open_in *in,
                               struct virtiofs_open_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  int fd = virtiofs_passthrough_open_file(fs, virtiofs_passthrough_node(in->node), in->flags);
-  fd = virtiofs_passthrough_opened(req, fd, in->flags, &out->flags);
-  if (fd < 0) {
-    virtiofs_passthrough_fd_give(fs, 1);
-    return fd;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int file = fd;
+  if (fd >= 0) {
+    file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
+    if (file == 0)
+      file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
+    virtiofs_passthrough_fd_return(fs, inode, fd);
   }
-  out->handle = (uint64_t)fd;
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->flags);
+  if (file < 0) {
+    virtiofs_passthrough_fd_give(fs, 1);
+    return file;
+  }
+  out->handle = (uint64_t)file;
   return 0;
 }
 
@@ -166,11 +175,10 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
 
 int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
                                struct virtiofs_write_out *out) {
-  if ((in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0) {
-    int rc = virtiofs_passthrough_kill_suidgid(virtiofs_req_fs(req), (int)in->handle);
-    if (rc != 0)
-      return rc;
-  }
+  int rc =
+      virtiofs_passthrough_before_change(req, (int)in->handle, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
+  if (rc != 0)
+    return rc;
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
   const int flags = write_flags(req, in);
@@ -212,8 +220,9 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
 }
 
 int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
-  (void)req;
-  int rc;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   size_may_be(in->node, UINT64_MAX);
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
@@ -239,9 +248,11 @@ enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
 /* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
 int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                          struct virtiofs_copy_file_range_out *out) {
-  (void)req;
   if (in->flags > UINT_MAX)
     return -EINVAL;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle_out, virtiofs_passthrough_kills(req));
+  if (rc != 0)
+    return rc;
   off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
   size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
   ssize_t n;

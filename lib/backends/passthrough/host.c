@@ -16,11 +16,21 @@ int virtiofs_passthrough_error(int host_errno) {
   return host_errno > 0 && host_errno <= WIRE_ERRNO_MAX ? -host_errno : -EIO;
 }
 
-int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count) {
-  long held = atomic_fetch_add_explicit(&fs->fd_count, count, memory_order_relaxed);
-  if (held + count <= fs->fd_limit)
-    return 0;
+bool virtiofs_passthrough_fd_try(struct virtiofs_passthrough *fs, long count) {
+  if (count == 0)
+    return true;
+  long held = atomic_fetch_add_explicit(&fs->fd_count, count, memory_order_relaxed) + count;
+  while (held > fs->fd_limit && virtiofs_passthrough_fd_evict(fs))
+    held = atomic_load_explicit(&fs->fd_count, memory_order_relaxed);
+  if (held <= fs->fd_limit)
+    return true;
   virtiofs_passthrough_fd_give(fs, count);
+  return false;
+}
+
+int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count) {
+  if (virtiofs_passthrough_fd_try(fs, count))
+    return 0;
   unsigned long times = atomic_fetch_add_explicit(&fs->fd_wanted, 1, memory_order_relaxed) + 1;
   if ((times & (times - 1)) == 0)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "all %ld descriptors are in use (said %lu times)",
@@ -62,7 +72,14 @@ static struct virtiofs_time time_of(const struct statx_timestamp *ts) {
   return (struct virtiofs_time){.sec = ts->tv_sec, .nsec = ts->tv_nsec};
 }
 
-void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr) {
+/* The session leaves the flag out for guests that don't know it. */
+static uint32_t flags_of(const struct inode *inode) {
+  bool submount = (atomic_load_explicit(&inode->flags, memory_order_relaxed) & INODE_SUBMOUNT) != 0;
+  return submount ? VIRTIOFS_ATTR_SUBMOUNT : 0;
+}
+
+void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
+                               struct virtiofs_attr *attr) {
   uint32_t blksize = stx->stx_blksize;
   atomic_store_explicit(&inode->size, stx->stx_size, memory_order_relaxed);
   *attr = (struct virtiofs_attr){
@@ -74,11 +91,12 @@ void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, str
       .ctime = time_of(&stx->stx_ctime),
       .mode = stx->stx_mode,
       .nlink = stx->stx_nlink,
-      .uid = stx->stx_uid,
-      .gid = stx->stx_gid,
+      .uid = virtiofs_passthrough_idmap_to_guest(fs->uids, stx->stx_uid),
+      .gid = virtiofs_passthrough_idmap_to_guest(fs->gids, stx->stx_gid),
       .rdev_major = stx->stx_rdev_major,
       .rdev_minor = stx->stx_rdev_minor,
       .blksize = (blksize & (blksize - 1)) == 0 ? blksize : 0,
+      .flags = flags_of(inode),
   };
 }
 
@@ -87,7 +105,9 @@ void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, stru
   out->node = (uintptr_t)inode;
   out->entry_valid_ns = fs->entry_valid_ns;
   out->attr_valid_ns = fs->attr_valid_ns;
-  virtiofs_passthrough_attr(inode, stx, &out->attr);
+  virtiofs_passthrough_attr(fs, inode, stx, &out->attr);
 }
 
-struct inode *virtiofs_passthrough_node(uint64_t node) { return (struct inode *)(uintptr_t)node; }
+struct inode *virtiofs_passthrough_node(uint64_t node) {
+  return (struct inode *)(uintptr_t)node;
+}

@@ -3,35 +3,63 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/sysmacros.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "backends/passthrough/handle.h"
 #include "backends/passthrough/share.h"
 
-enum { FIRST_BUCKETS = 16 };
+enum { FIRST_BUCKETS = 16, MINOR_BITS = 20 };
 
 struct key {
-  uint64_t ino, dev, mnt_id;
-  uint32_t type; /* a file system that reuses a number of a file still open must at least not change a node's type */
+  uint64_t ino, mnt_id;
+  uint32_t dev;
+  uint16_t type; /* a file system that reuses a number of a file still open must at least not change a node's type */
 };
+
+uint64_t virtiofs_passthrough_mnt_id(const struct statx *stx) {
+  return (stx->stx_mask & STATX_MNT_ID) != 0 ? stx->stx_mnt_id : 0;
+}
 
 static struct key key_of(const struct statx *stx) {
   return (struct key){.ino = stx->stx_ino,
-                      .dev = makedev(stx->stx_dev_major, stx->stx_dev_minor),
-                      .mnt_id = (stx->stx_mask & STATX_MNT_ID) != 0 ? stx->stx_mnt_id : 0,
-                      .type = stx->stx_mode & VIRTIOFS_S_IFMT};
+                      .mnt_id = virtiofs_passthrough_mnt_id(stx),
+                      .dev = stx->stx_dev_major << MINOR_BITS | stx->stx_dev_minor,
+                      .type = (uint16_t)(stx->stx_mode & VIRTIOFS_S_IFMT)};
 }
 
 static struct key key_of_inode(const struct inode *inode) {
-  return (struct key){.ino = inode->ino, .dev = inode->dev, .mnt_id = inode->mnt_id, .type = inode->type};
+  return (struct key){.ino = inode->ino, .mnt_id = inode->mount->id, .dev = inode->dev, .type = inode->type};
 }
 
-static bool has_key(const struct inode *inode, const struct key *key) {
-  return inode->ino == key->ino && inode->dev == key->dev && inode->mnt_id == key->mnt_id && inode->type == key->type;
+static bool same_key(const struct key *a, const struct key *b) {
+  return a->ino == b->ino && a->mnt_id == b->mnt_id && a->dev == b->dev && a->type == b->type;
+}
+
+bool virtiofs_passthrough_same_file(const struct statx *a, const struct statx *b) {
+  struct key key_a = key_of(a), key_b = key_of(b);
+  return same_key(&key_a, &key_b);
+}
+
+bool virtiofs_passthrough_inode_is(const struct inode *inode, const struct statx *stx) {
+  struct key key = key_of(stx), own = key_of_inode(inode);
+  return same_key(&key, &own);
+}
+
+/* Of two files with one key at most one is still there, and it is that one if a descriptor holds it. */
+static bool is_it(const struct inode *inode, const struct key *key, const struct handle *handle) {
+  struct key own = key_of_inode(inode);
+  if (!same_key(&own, key))
+    return false;
+  if (handle == NULL || inode->handle_len == 0)
+    return virtiofs_passthrough_fd_own(inode);
+  return inode->handle_len == handle->len && inode->handle_type == handle->type &&
+         memcmp(inode->handle, handle->bytes, handle->len) == 0;
 }
 
 /* Numbers of files made one after the other differ in their low bits only: spread them over all bits. */
 static uint64_t hash_of(const struct key *key) {
-  uint64_t h = key->ino ^ (key->dev << 32 | key->dev >> 32) ^ key->mnt_id << 48;
+  uint64_t h = key->ino ^ (uint64_t)key->dev << 32 ^ key->mnt_id << 48;
   h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
   h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
   return h ^ h >> 31;
@@ -85,8 +113,10 @@ int virtiofs_passthrough_table_init(struct inode_table *table) {
 }
 
 static void inode_free(struct virtiofs_passthrough *fs, struct inode *inode) {
-  virtiofs_passthrough_fd_close(fs, inode->fd);
+  struct mount *mount = inode->mount;
+  virtiofs_passthrough_fd_drop(fs, inode);
   free(inode);
+  virtiofs_passthrough_mount_put(fs, mount);
 }
 
 void virtiofs_passthrough_table_fini(struct virtiofs_passthrough *fs) {
@@ -105,9 +135,10 @@ void virtiofs_passthrough_table_fini(struct virtiofs_passthrough *fs) {
 }
 
 /* Find and count under one lock, so that a forget on another thread either sees the count or has removed it before. */
-static struct inode *find_locked(const struct inode_shard *shard, const struct key *key, uint64_t hash) {
+static struct inode *find_locked(const struct inode_shard *shard, const struct key *key, uint64_t hash,
+                                 const struct handle *handle) {
   for (struct inode *inode = *bucket_of(shard, hash); inode != NULL; inode = inode->next) {
-    if (has_key(inode, key)) {
+    if (is_it(inode, key, handle)) {
       inode->replies++;
       return inode;
     }
@@ -115,36 +146,53 @@ static struct inode *find_locked(const struct inode_shard *shard, const struct k
   return NULL;
 }
 
-struct inode *virtiofs_passthrough_inode_find(struct virtiofs_passthrough *fs, const struct statx *stx) {
+struct inode *virtiofs_passthrough_inode_find(struct virtiofs_passthrough *fs, const struct statx *stx,
+                                              const struct handle *handle) {
   struct key key = key_of(stx);
   uint64_t hash = hash_of(&key);
   struct inode_shard *shard = shard_of(fs, hash);
   pthread_mutex_lock(&shard->lock);
-  struct inode *inode = find_locked(shard, &key, hash);
+  struct inode *inode = find_locked(shard, &key, hash, handle);
   pthread_mutex_unlock(&shard->lock);
   return inode;
 }
 
-int virtiofs_passthrough_inode_enter(struct virtiofs_passthrough *fs, int fd, const struct statx *stx,
+static struct inode *inode_new(const struct inode_parts *parts, const struct key *key) {
+  unsigned len = parts->handle != NULL ? parts->handle->len : 0;
+  struct inode *inode = malloc(sizeof *inode + len);
+  if (inode == NULL)
+    return NULL;
+  *inode = (struct inode){.mount = parts->mount,
+                          .ino = key->ino,
+                          .replies = 1,
+                          .size = UINT64_MAX,
+                          .dev = key->dev,
+                          .type = key->type,
+                          .handle_len = (uint8_t)len,
+                          .flags = parts->flags};
+  if (len != 0) {
+    inode->handle_type = parts->handle->type;
+    memcpy(inode->handle, parts->handle->bytes, len);
+  } else {
+    virtiofs_passthrough_fd_keep(inode, parts->fd);
+  }
+  return inode;
+}
+
+int virtiofs_passthrough_inode_enter(struct virtiofs_passthrough *fs, const struct inode_parts *parts,
                                      struct inode **out) {
-  struct key key = key_of(stx);
+  struct key key = key_of(parts->stx);
   uint64_t hash = hash_of(&key);
   struct inode_shard *shard = shard_of(fs, hash);
-  struct inode *made = malloc(sizeof *made);
+  struct inode *made = inode_new(parts, &key);
   if (made == NULL) {
-    virtiofs_passthrough_fd_close(fs, fd);
+    if (parts->handle == NULL)
+      virtiofs_passthrough_fd_close(fs, parts->fd);
+    virtiofs_passthrough_mount_put(fs, parts->mount);
     return -ENOMEM;
   }
-  *made = (struct inode){.ino = key.ino,
-                         .dev = key.dev,
-                         .mnt_id = key.mnt_id,
-                         .type = key.type,
-                         .replies = 1,
-                         .fd = fd,
-                         .size = UINT64_MAX};
-
   pthread_mutex_lock(&shard->lock);
-  *out = find_locked(shard, &key, hash);
+  *out = find_locked(shard, &key, hash, parts->handle);
   if (*out == NULL) {
     if (shard->inode_count >= shard->bucket_count)
       resize(shard, shard->bucket_count * 2);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backends/passthrough/cred.h"
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -22,36 +23,95 @@ struct thing {
   const char *target; /* of a symbolic link */
 };
 
-static bool is_among_groups(const struct virtiofs_extensions *extensions, gid_t gid) {
+static bool is_among_groups(const struct virtiofs_passthrough *fs, const struct virtiofs_extensions *extensions,
+                            gid_t gid) {
   struct virtiofs_extensions all = *extensions;
   struct virtiofs_extension ext;
   while (virtiofs_extensions_next(&all, &ext)) {
     const uint32_t known = sizeof ext.groups / sizeof ext.groups[0];
     for (uint32_t i = 0; ext.kind == VIRTIOFS_EXTENSION_GROUPS && i < ext.count && i < known; i++) {
-      if (ext.groups[i] == gid)
+      gid_t group;
+      if (virtiofs_passthrough_idmap_to_host(fs->gids, ext.groups[i], &group) == 0 && group == gid)
         return true;
     }
   }
   return false;
 }
 
+/** What a thread is while it makes something. */
+struct acting {
+  struct cred cred;
+  struct label label;
+};
+
 /*
- * Becomes the caller in order to make something in @parent. A caller whom the guest says to be in the group of
+ * Becomes the caller in order to make something in @dirfd. A caller whom the guest says to be in the group of
  * a set-group-id directory is so by having that group as his own: what is made gets it in any case, and keeps
  * set-group-id. No other group that a guest names counts.
  */
-static int begin(struct cred *cred, struct virtiofs_req *req, const struct inode *parent,
-                 const struct virtiofs_extensions *extensions, uint64_t keep) {
-  struct virtiofs_caller caller = virtiofs_req_caller(req);
+static int begin(struct acting *as, struct virtiofs_req *req, int dirfd, const struct virtiofs_extensions *extensions,
+                 uint64_t keep) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct virtiofs_caller caller;
+  int rc = virtiofs_passthrough_cred_caller(req, &caller);
+  if (rc != 0)
+    return rc;
   if (extensions->size > 0) {
     struct statx stx;
-    int rc = virtiofs_passthrough_stat(parent->fd, &stx);
+    rc = virtiofs_passthrough_stat(dirfd, &stx);
     if (rc != 0)
       return rc;
-    if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(extensions, stx.stx_gid))
+    if ((stx.stx_mode & S_ISGID) != 0 && is_among_groups(fs, extensions, stx.stx_gid))
       caller.gid = stx.stx_gid;
   }
-  return virtiofs_passthrough_cred_become(cred, caller, keep);
+  rc = virtiofs_passthrough_label_begin(fs, extensions, &as->label);
+  if (rc != 0)
+    return rc;
+  rc = virtiofs_passthrough_cred_become(&as->cred, fs, caller, keep);
+  if (rc != 0)
+    virtiofs_passthrough_label_end(&as->label);
+  return rc;
+}
+
+static void end(struct acting *as) {
+  virtiofs_passthrough_cred_end(&as->cred);
+  virtiofs_passthrough_label_end(&as->label);
+}
+
+/*
+ * Opens a new file for the caller. One that is to have security contexts is without a name until it has them.
+ * @name: NULL: it gets none
+ */
+static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int flags, mode_t mode,
+                    const struct virtiofs_extensions *extensions) {
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct acting as;
+  int rc = begin(&as, req, dirfd, extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  if (rc != 0)
+    return rc;
+  const bool later = as.label.later;
+  bool named = name != NULL && !later;
+  int file = -1;
+  if (!named) {
+    /* Linux makes none that can't be written to; that the guest wants only to read is its own to heed. */
+    const int writable = (flags & O_ACCMODE) == O_RDONLY && name != NULL ? O_RDWR : 0;
+    file = openat(dirfd, ".", (flags & ~O_TRUNC) | writable | O_TMPFILE | O_CLOEXEC, mode);
+    named = file < 0 && errno == EOPNOTSUPP && name != NULL; /* not every file system has such files */
+  }
+  if (named) /* always O_EXCL: without it the host would open whatever is there, a FIFO or a device too */
+    file = openat(dirfd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
+  rc = file < 0 ? virtiofs_passthrough_error(errno) : 0;
+  end(&as);
+  if (rc == 0 && later)
+    rc = virtiofs_passthrough_label_set(fs, &as.label, file);
+  if (rc == 0 && name != NULL && !named)
+    rc = virtiofs_passthrough_label_link(fs, file, dirfd, name);
+  if (rc != 0 && file >= 0) {
+    close(file);
+    if (named)
+      (void)unlinkat(dirfd, name, 0);
+  }
+  return rc == 0 ? file : rc;
 }
 
 static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
@@ -69,25 +129,71 @@ static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
-/* The descriptor is paid for first, so that nothing is left behind on the host when there is none. */
-static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
+/* What can't have its context is not to be. Its attributes have changed by that. */
+static int set_label(struct virtiofs_passthrough *fs, int dirfd, const struct thing *thing, const struct label *label,
+                     struct virtiofs_entry_out *out) {
+  struct inode *inode = virtiofs_passthrough_node(out->node);
+  struct statx stx;
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int rc = fd < 0 ? fd : virtiofs_passthrough_label_set(fs, label, fd);
+  if (rc == 0)
+    rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc == 0)
+    virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
+  if (fd >= 0)
+    virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (rc != 0) {
+    (void)unlinkat(dirfd, thing->name, S_ISDIR(thing->mode) ? AT_REMOVEDIR : 0);
+    virtiofs_passthrough_inode_put(fs, inode, 1);
+  }
+  return rc;
+}
+
+/* mknod(2) of a regular file that is to have contexts. */
+static int make_file(struct virtiofs_req *req, int dirfd, const struct thing *thing, mode_t mode) {
+  int file = open_new(req, dirfd, thing->name, O_RDWR, mode & PERMISSIONS, thing->extensions);
+  if (file >= 0)
+    close(file);
+  return file < 0 ? file : 0;
+}
+
+/* The inode's descriptor is paid for first, so that nothing is left behind on the host when there is none. */
+static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thing, uint64_t keep,
+                   struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const struct inode *parent = virtiofs_passthrough_node(thing->parent);
-  int rc = virtiofs_passthrough_fd_take(fs, 1);
+  const long fds = virtiofs_passthrough_inode_fds(parent);
+  int rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, thing->mode, thing->umask);
-  struct cred cred;
-  rc = begin(&cred, req, parent, thing->extensions, keep);
-  if (rc == 0) {
-    rc = make_on_host(parent->fd, thing, mode);
-    virtiofs_passthrough_cred_end(&cred);
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, thing->mode, thing->umask);
+  struct acting as = {.label = {.later = false}};
+  if (S_ISREG(thing->mode) && fs->security_label && thing->extensions->size > 0) {
+    rc = make_file(req, dirfd, thing, mode);
+  } else {
+    rc = begin(&as, req, dirfd, thing->extensions, keep);
+    if (rc == 0) {
+      rc = make_on_host(dirfd, thing, mode);
+      end(&as);
+    }
   }
   if (rc != 0) {
-    virtiofs_passthrough_fd_give(fs, 1);
+    virtiofs_passthrough_fd_give(fs, fds);
     return rc;
   }
-  return virtiofs_passthrough_walk_new(fs, parent, thing->name, thing->mode & S_IFMT, out);
+  rc = virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
+  return rc == 0 && as.label.later ? set_label(fs, dirfd, thing, &as.label, out) : rc;
+}
+
+static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *parent = virtiofs_passthrough_node(thing->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = make_in(req, fd, thing, keep, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
 }
 
 int virtiofs_passthrough_symlink(struct virtiofs_req *req, const struct virtiofs_symlink_in *in,
@@ -132,30 +238,20 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
 
-/* Two descriptors are paid for: @file, which becomes the handle, and the inode's. */
-static int give_created(struct virtiofs_passthrough *fs, int file, struct virtiofs_create_out *out) {
-  struct statx stx;
-  struct inode *inode;
-  int fd = virtiofs_passthrough_reopen(fs, file, O_PATH);
-  int rc = fd < 0 ? fd : virtiofs_passthrough_stat(fd, &stx);
-  if (rc == 0) {
-    rc = virtiofs_passthrough_inode_enter(fs, fd, &stx, &inode);
-  } else {
-    if (fd >= 0)
-      close(fd);
-    virtiofs_passthrough_fd_give(fs, 1);
-  }
-  if (rc != 0) {
+/* What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one. */
+static int give_created(struct virtiofs_passthrough *fs, const struct inode *parent, int file,
+                        struct virtiofs_create_out *out) {
+  int rc = virtiofs_passthrough_enter_made(fs, parent, file, &out->entry);
+  if (rc != 0)
     virtiofs_passthrough_fd_close(fs, file);
-    return rc;
-  }
-  virtiofs_passthrough_fill_entry(fs, inode, &stx, &out->entry);
-  out->open.handle = (uint64_t)file;
-  return 0;
+  else
+    out->open.handle = (uint64_t)file;
+  return rc;
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
-static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, uint32_t flags, uint32_t *keep) {
+static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, int fd,
+                          const struct virtiofs_create_in *in, uint32_t *keep) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -163,10 +259,12 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, u
   struct cred cred;
   int file = virtiofs_passthrough_cred_begin(&cred, req, 0);
   if (file == 0) {
-    file = virtiofs_passthrough_open_file(fs, inode, flags);
+    file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
+    if (file == 0)
+      file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
     virtiofs_passthrough_cred_end(&cred);
   }
-  file = virtiofs_passthrough_opened(req, file, flags, keep);
+  file = virtiofs_passthrough_opened(req, file, in->flags, keep);
   if (file < 0)
     virtiofs_passthrough_fd_give(fs, 1);
   return file;
@@ -177,77 +275,92 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, u
  * file: the host decides, by the user's ids. Where only the guest can say what opening means (a symbolic link, a FIFO,
  * a device) its answer is that the name is stale, and Linux looks again.
  */
-static int open_existing(struct virtiofs_req *req, const struct virtiofs_create_in *in,
+static int open_existing(struct virtiofs_req *req, int dirfd, const struct virtiofs_create_in *in,
                          struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  int rc = virtiofs_passthrough_walk(fs, virtiofs_passthrough_node(in->parent), in->name.str, &out->entry);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int rc = virtiofs_passthrough_walk(fs, parent, dirfd, in->name.str, &out->entry);
   if (rc != 0)
     return rc;
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
   bool openable = inode->type == S_IFREG || inode->type == S_IFDIR;
-  int file = openable ? open_as_caller(req, inode, in->flags, &out->open.flags) : -ESTALE;
+  int fd = openable ? virtiofs_passthrough_fd_borrow(fs, inode) : -ESTALE;
+  int file = fd < 0 ? fd : open_as_caller(req, inode, fd, in, &out->open.flags);
+  struct statx stx;
+  if (file >= 0 && virtiofs_passthrough_stat(fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
+    virtiofs_passthrough_attr(fs, inode, &stx, &out->entry.attr);
+  if (fd >= 0)
+    virtiofs_passthrough_fd_return(fs, inode, fd);
   if (file < 0) {
     virtiofs_passthrough_inode_put(fs, inode, 1);
     return file;
   }
-  struct statx stx;
-  if (virtiofs_passthrough_stat(inode->fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
-    virtiofs_passthrough_attr(inode, &stx, &out->entry.attr);
   out->open.handle = (uint64_t)file;
   return 0;
+}
+
+static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_create_in *in,
+                     struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
+  int flags;
+  int rc = virtiofs_passthrough_open_flags(in->flags, &flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_fd_take(fs, fds);
+  if (rc != 0)
+    return rc;
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
+  int file = open_new(req, dirfd, in->name.str, flags, mode, &in->extensions);
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
+  if (file >= 0)
+    return give_created(fs, parent, file, out);
+  virtiofs_passthrough_fd_give(fs, fds);
+  if (file == -EEXIST && (in->flags & O_EXCL) == 0)
+    return open_existing(req, dirfd, in, out);
+  return file;
 }
 
 int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
                                 struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = create_in(req, fd, in, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
+}
+
+static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_tmpfile_in *in,
+                      struct virtiofs_create_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const struct inode *parent = virtiofs_passthrough_node(in->parent);
+  const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
   int flags;
-  int rc = virtiofs_passthrough_open_flags(in->flags, &flags);
+  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
   if (rc == 0)
-    rc = virtiofs_passthrough_fd_take(fs, 2);
+    rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
-  struct cred cred;
-  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
-  if (file == 0) {
-    /* Always O_EXCL: without it the host would open whatever is there, a FIFO or a device too. */
-    file = openat(parent->fd, in->name.str, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
-    if (file < 0)
-      file = virtiofs_passthrough_error(errno);
-    virtiofs_passthrough_cred_end(&cred);
-  }
+  mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
+  int file = open_new(req, dirfd, NULL, flags, mode, &in->extensions);
   file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
-    return give_created(fs, file, out);
-  virtiofs_passthrough_fd_give(fs, 2);
-  if (file == -EEXIST && (in->flags & O_EXCL) == 0)
-    return open_existing(req, in, out);
+    return give_created(fs, parent, file, out);
+  virtiofs_passthrough_fd_give(fs, fds);
   return file;
 }
 
 int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs_tmpfile_in *in,
                                  struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
-  const struct inode *parent = virtiofs_passthrough_node(in->parent);
-  int flags;
-  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
-  if (rc == 0)
-    rc = virtiofs_passthrough_fd_take(fs, 2);
-  if (rc != 0)
-    return rc;
-  mode_t mode = virtiofs_passthrough_masked(req, parent, in->mode & PERMISSIONS, in->umask);
-  struct cred cred;
-  int file = begin(&cred, req, parent, &in->extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
-  if (file == 0) {
-    file = openat(parent->fd, ".", flags | O_TMPFILE | O_CLOEXEC, mode);
-    if (file < 0)
-      file = virtiofs_passthrough_error(errno);
-    virtiofs_passthrough_cred_end(&cred);
-  }
-  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
-  if (file >= 0)
-    return give_created(fs, file, out);
-  virtiofs_passthrough_fd_give(fs, 2);
-  return file;
+  struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = tmpfile_in(req, fd, in, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
 }

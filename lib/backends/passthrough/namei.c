@@ -9,83 +9,42 @@
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
-/* Opens what the name stands for now and looks at that, so that a name which is replaced at any moment does no harm. */
-static int enter(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name, struct statx *stx,
-                 struct inode **inode) {
-  int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) {
-    int rc = virtiofs_passthrough_error(errno);
-    virtiofs_passthrough_fd_give(fs, 1);
-    return rc;
-  }
-  int rc = virtiofs_passthrough_stat(fd, stx);
-  if (rc != 0) {
-    virtiofs_passthrough_fd_close(fs, fd);
-    return rc;
-  }
-  return virtiofs_passthrough_inode_enter(fs, fd, stx, inode);
-}
-
-int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
-                              struct virtiofs_entry_out *out) {
-  struct statx stx;
-  if (statx(parent->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, PASSTHROUGH_STATX_MASK, &stx) != 0)
-    return virtiofs_passthrough_error(errno);
-  struct inode *inode = virtiofs_passthrough_inode_find(fs, &stx);
-  if (inode == NULL) {
-    int rc = virtiofs_passthrough_fd_take(fs, 1);
-    if (rc == 0)
-      rc = enter(fs, parent, name, &stx, &inode);
-    if (rc != 0)
-      return rc;
-  }
-  virtiofs_passthrough_fill_entry(fs, inode, &stx, out);
-  return 0;
-}
-
-int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
-                                  uint32_t type, struct virtiofs_entry_out *out) {
-  struct statx stx;
-  struct inode *inode;
-  int rc = enter(fs, parent, name, &stx, &inode);
-  if (rc != 0)
-    return rc;
-  if (inode->type != type) {
-    virtiofs_passthrough_inode_put(fs, inode, 1);
-    return -ESTALE;
-  }
-  virtiofs_passthrough_fill_entry(fs, inode, &stx, out);
-  return 0;
-}
-
 int virtiofs_passthrough_lookup(struct virtiofs_req *req, const struct virtiofs_lookup_in *in,
                                 struct virtiofs_entry_out *out) {
-  return virtiofs_passthrough_walk(virtiofs_req_fs(req), virtiofs_passthrough_node(in->parent), in->name.str, out);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *parent = virtiofs_passthrough_node(in->parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (fd < 0)
+    return fd;
+  int rc = virtiofs_passthrough_walk(fs, parent, fd, in->name.str, out);
+  virtiofs_passthrough_fd_return(fs, parent, fd);
+  return rc;
 }
 
 void virtiofs_passthrough_forget(struct virtiofs_req *req, const struct virtiofs_forget_in *in) {
   virtiofs_passthrough_inode_put(virtiofs_req_fs(req), virtiofs_passthrough_node(in->node), in->replies);
 }
 
-static int remove_name(uint64_t parent, const struct virtiofs_name *name, int flags) {
-  if (unlinkat(virtiofs_passthrough_node(parent)->fd, name->str, flags) != 0)
-    return virtiofs_passthrough_error(errno);
-  return 0;
+static int remove_name(struct virtiofs_req *req, uint64_t parent, const struct virtiofs_name *name, int flags) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *dir = virtiofs_passthrough_node(parent);
+  int fd = virtiofs_passthrough_fd_borrow(fs, dir);
+  if (fd < 0)
+    return fd;
+  int rc = unlinkat(fd, name->str, flags) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, dir, fd);
+  return rc;
 }
 
 int virtiofs_passthrough_unlink(struct virtiofs_req *req, const struct virtiofs_unlink_in *in) {
-  (void)req;
-  return remove_name(in->parent, &in->name, 0);
+  return remove_name(req, in->parent, &in->name, 0);
 }
 
 int virtiofs_passthrough_rmdir(struct virtiofs_req *req, const struct virtiofs_rmdir_in *in) {
-  (void)req;
-  return remove_name(in->parent, &in->name, AT_REMOVEDIR);
+  return remove_name(req, in->parent, &in->name, AT_REMOVEDIR);
 }
 
-int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_rename_in *in) {
-  const struct inode *from = virtiofs_passthrough_node(in->parent);
-  const struct inode *to = virtiofs_passthrough_node(in->new_parent);
+static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
   /* Only a whiteout makes something that has an owner; the rest of the renaming needs what the server may do. */
   bool makes = (in->flags & VIRTIOFS_RENAME_WHITEOUT) != 0;
   struct cred cred;
@@ -96,10 +55,39 @@ int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_
       return rc;
   }
   int rc = 0;
-  if (renameat2(from->fd, in->name.str, to->fd, in->new_name.str, in->flags) != 0)
+  if (renameat2(from, in->name.str, to, in->new_name.str, in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   if (makes)
     virtiofs_passthrough_cred_end(&cred);
+  return rc;
+}
+
+int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_rename_in *in) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *from = virtiofs_passthrough_node(in->parent);
+  struct inode *to = virtiofs_passthrough_node(in->new_parent);
+  int from_fd = virtiofs_passthrough_fd_borrow(fs, from);
+  if (from_fd < 0)
+    return from_fd;
+  int to_fd = virtiofs_passthrough_fd_borrow(fs, to);
+  int rc = to_fd < 0 ? to_fd : rename_at(req, in, from_fd, to_fd);
+  if (to_fd >= 0)
+    virtiofs_passthrough_fd_return(fs, to, to_fd);
+  virtiofs_passthrough_fd_return(fs, from, from_fd);
+  return rc;
+}
+
+/* What is followed is procfs's link to the descriptor's file, no link in the share. Other than AT_EMPTY_PATH this works
+ * without CAP_DAC_READ_SEARCH. */
+static int link_at(struct virtiofs_passthrough *fs, int fd, struct inode *parent, const char *name) {
+  int dirfd = virtiofs_passthrough_fd_borrow(fs, parent);
+  if (dirfd < 0)
+    return dirfd;
+  struct proc_name old = virtiofs_passthrough_proc_name(fd);
+  int rc = 0;
+  if (linkat(fs->proc_fd, old.str, dirfd, name, AT_SYMLINK_FOLLOW) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, parent, dirfd);
   return rc;
 }
 
@@ -107,14 +95,14 @@ int virtiofs_passthrough_link(struct virtiofs_req *req, const struct virtiofs_li
                               struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *inode = virtiofs_passthrough_node(in->node);
-  const struct inode *parent = virtiofs_passthrough_node(in->new_parent);
-  /* What is followed is procfs's link to the descriptor's file, no link in the share. Other than AT_EMPTY_PATH this
-   * works without CAP_DAC_READ_SEARCH. */
-  struct proc_name old = virtiofs_passthrough_proc_name(inode->fd);
-  if (linkat(fs->proc_fd, old.str, parent->fd, in->name.str, AT_SYMLINK_FOLLOW) != 0)
-    return virtiofs_passthrough_error(errno);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
   struct statx stx;
-  int rc = virtiofs_passthrough_stat(inode->fd, &stx);
+  int rc = link_at(fs, fd, virtiofs_passthrough_node(in->new_parent), in->name.str);
+  if (rc == 0)
+    rc = virtiofs_passthrough_stat(fd, &stx);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
   if (rc != 0)
     return rc;
   virtiofs_passthrough_inode_get(fs, inode);

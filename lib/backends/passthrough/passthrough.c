@@ -8,14 +8,18 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
 enum {
   FD_RESERVE = 256, /* for the program itself, and for what one operation on each thread opens for its own time */
   FD_MAX = 1 << 20,
+  CACHED_FDS = 16384, /* if not told, and no more than one in CACHED_SHARE of what guests may hold */
+  CACHED_SHARE = 4,
 };
 
 /* A config of another release may be shorter or longer than ours; what we don't know must not be asked for. */
@@ -28,9 +32,10 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  if ((unsigned)to->cache > VIRTIOFS_PASSTHROUGH_CACHE_METADATA)
-    return -EINVAL;
-  return to->shared_dir == NULL ? -EINVAL : 0;
+  bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
+               (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
+               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
 
 /* A guest may hold what is left of the process's descriptors, and never all that the host has. */
@@ -65,17 +70,44 @@ static int open_root(struct virtiofs_passthrough *fs, const char *path) {
     virtiofs_passthrough_fd_give(fs, 1);
     return rc;
   }
+  struct inode_parts parts = {.stx = &stx, .fd = fd};
   rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc == 0)
+    rc = virtiofs_passthrough_mount_enter(fs, fd, &stx, &parts.mount);
   if (rc != 0) {
     virtiofs_passthrough_fd_close(fs, fd);
     return rc;
   }
-  return virtiofs_passthrough_inode_enter(fs, fd, &stx, &fs->root);
+  return virtiofs_passthrough_inode_enter(fs, &parts, &fs->root); /* it keeps its descriptor, whatever its mount can */
+}
+
+static uint32_t cached_fds(const struct virtiofs_passthrough *fs, uint32_t wanted) {
+  if (wanted != 0)
+    return (long)wanted < fs->fd_limit ? wanted : (uint32_t)fs->fd_limit;
+  long share = fs->fd_limit / CACHED_SHARE;
+  return share > CACHED_FDS ? CACHED_FDS : share > 0 ? (uint32_t)share : 1;
+}
+
+/* Return: 0; -ENOMEM, then nothing is left. */
+static int init_tables(struct virtiofs_passthrough *fs, uint32_t cached) {
+  if (virtiofs_passthrough_table_init(&fs->table) != 0)
+    return -ENOMEM;
+  if (virtiofs_passthrough_fdcache_init(&fs->fds, cached_fds(fs, cached)) != 0) {
+    virtiofs_passthrough_table_fini(fs);
+    return -ENOMEM;
+  }
+  if (pthread_mutex_init(&fs->mounts.lock, NULL) == 0)
+    return 0;
+  virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_fdcache_fini(&fs->fds);
+  return -ENOMEM;
 }
 
 static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
-  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl;
-  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(fs->root->fd);
+  fs->security_label = wanted->security_label != VIRTIOFS_PASSTHROUGH_NEVER;
+  fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
+  fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
+  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
                        wanted->shared_dir);
@@ -88,6 +120,32 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of xattrs, character %zu: %s", at + 1,
                        why);
   return rc;
+}
+
+static int set_ids(const struct virtiofs_passthrough *fs, struct idmap **map, const char *rules, const char *whose) {
+  const char *why = NULL;
+  size_t at = 0;
+  int rc = rules != NULL ? virtiofs_passthrough_idmap_parse(map, rules, &why, &at) : 0;
+  if (rc == -EINVAL)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the map of %s, rule at character %zu: %s", whose,
+                       at + 1, why);
+  return rc;
+}
+
+/* Ids within ACLs are not translated, so they would speak of others. */
+static int set_maps(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  if (wanted->posix_acl && (wanted->translate_uid != NULL || wanted->translate_gid != NULL)) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "no POSIX ACLs while ids are translated");
+    return -EINVAL;
+  }
+  int rc = set_ids(fs, &fs->uids, wanted->translate_uid, "uids");
+  return rc == 0 ? set_ids(fs, &fs->gids, wanted->translate_gid, "gids") : rc;
+}
+
+static uint64_t epoch(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
 }
 
 static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
@@ -114,21 +172,33 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   if (fs == NULL)
     return -ENOMEM;
   memset(fs, 0, sizeof *fs);
-  if (virtiofs_passthrough_table_init(&fs->table) != 0) {
+  fs->fd_limit = fd_limit();
+  rc = init_tables(fs, wanted.inode_fds);
+  if (rc != 0) {
     free(fs);
-    return -ENOMEM;
+    return rc;
   }
+  fs->handles = wanted.inode_file_handles;
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
   set_caching(fs, &wanted);
+  fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
-  fs->fd_limit = fd_limit();
-  rc = open_proc(fs);
+  fs->killpriv_v2 = wanted.killpriv_v2;
+  fs->epoch = epoch();
+  fs->proc_fd = fs->task_fd = -1;
+  rc = set_maps(fs, &wanted);
+  if (rc == 0)
+    rc = open_proc(fs);
   if (rc == 0)
     rc = open_root(fs, wanted.shared_dir);
   if (rc == 0)
     rc = set_xattrs(fs, &wanted);
+  if (rc == 0)
+    rc = virtiofs_passthrough_killpriv_init(fs);
+  if (rc == 0)
+    virtiofs_passthrough_label_init(fs);
   if (rc == 0)
     rc = set_locks(fs, &wanted);
   if (rc != 0) {
@@ -144,18 +214,34 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
     return;
   virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_fdcache_fini(&fs->fds);
+  pthread_mutex_destroy(&fs->mounts.lock);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);
+  virtiofs_passthrough_idmap_free(fs->uids);
+  virtiofs_passthrough_idmap_free(fs->gids);
+  free(fs->capability);
   if (fs->proc_fd >= 0)
     close(fs->proc_fd);
+  if (fs->task_fd >= 0)
+    close(fs->task_fd);
   free(fs);
 }
 
 static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, struct virtiofs_init_out *out) {
-  (void)in;
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  if (fs->needs_label && (in->flags & VIRTIOFS_SEMANTICS_SECURITY_CTX) == 0) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest sends no security labels: refused");
+    return -EOPNOTSUPP;
+  }
   out->root = (uintptr_t)fs->root;
+  if (fs->submounts)
+    out->semantics |= VIRTIOFS_SEMANTICS_SUBMOUNTS;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
+  if (fs->security_label)
+    out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
+  if (fs->killpriv_v2)
+    out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
   virtiofs_passthrough_caching_init(&fs->caching, out);
   if (fs->flock)
     out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
@@ -166,7 +252,8 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   return 0;
 }
 
-/* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. */
+/* Not among the blocking: what is answered from an inode that our descriptor keeps in the host's memory. One that has
+ * had to be closed may take the disk's time, for once. */
 static const struct virtiofs_ops ops = {
     .size = sizeof(struct virtiofs_ops),
     .semantics = VIRTIOFS_SEMANTICS_CREATE_SUPP_GROUP,

@@ -9,18 +9,32 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/caching.h"
+#include "backends/passthrough/fdcache.h"
+#include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/locks.h"
+#include "backends/passthrough/mount.h"
 #include "backends/passthrough/xattrmap.h"
 
 struct virtiofs_passthrough {
   struct inode_table table;
+  struct mount_table mounts;
+  struct fd_cache fds;
+  enum virtiofs_passthrough_handles handles;
   struct inode *root; /**< in the table, never forgotten */
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
   bool device_nodes;
   bool xattr;
   bool posix_acl;            /**< promised to guests */
+  bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
+  bool killpriv_v2;          /**< promised to guests */
+  char *capability;          /**< the host's name for security.capability if it is another; NULL: the host drops it */
+  bool security_label;       /**< promised to guests */
+  bool needs_label;          /**< a guest that doesn't send them is refused */
+  int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
+  struct idmap *uids, *gids; /**< NULL: the same on both sides */
+  uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   struct caching caching;
   bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
   struct locks *locks;       /**< NULL: neither */
@@ -46,11 +60,14 @@ int virtiofs_passthrough_error(int host_errno);
  * virtiofs_passthrough_fd_take - pay for @count descriptors before they are opened
  *
  * Descriptors that live only during one operation are not paid for: there are at most as many as threads, and the
- * reserve holds them.
+ * reserve holds them. Who is in the cache makes room if need be.
  *
  * Return: 0; -ENFILE if the guests' budget is used up.
  */
 int virtiofs_passthrough_fd_take(struct virtiofs_passthrough *fs, long count);
+
+/** virtiofs_passthrough_fd_try - the same, and the log is not told that there were none. */
+bool virtiofs_passthrough_fd_try(struct virtiofs_passthrough *fs, long count);
 
 /** virtiofs_passthrough_fd_give - take the payment back; the descriptor was never opened, or is closed. */
 void virtiofs_passthrough_fd_give(struct virtiofs_passthrough *fs, long count);
@@ -77,7 +94,8 @@ int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, i
 int virtiofs_passthrough_stat(int fd, struct statx *stx);
 
 /** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
-void virtiofs_passthrough_attr(struct inode *inode, const struct statx *stx, struct virtiofs_attr *attr);
+void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
+                               struct virtiofs_attr *attr);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
 void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,
@@ -88,30 +106,46 @@ struct inode *virtiofs_passthrough_node(uint64_t node);
 
 /**
  * virtiofs_passthrough_walk - one step down from a directory, never through a symbolic link
- * @name: one component
- * @out:  gives the node: one reply more is counted for it
+ * @dirfd: borrowed from @parent, or of the open directory
+ * @name:  one component
+ * @out:   gives the node: one reply more is counted for it
  *
- * Cost: one system call for a file that is known, three for a new one. Return: 0 or -errno.
+ * Cost: one system call for a file that is known and has a descriptor, two for another that has a file handle, three
+ * for a new one that has none. Return: 0 or -errno.
  */
-int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
+int virtiofs_passthrough_walk(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd, const char *name,
                               struct virtiofs_entry_out *out);
 
 /**
  * virtiofs_passthrough_walk_new - the same for a name that was just made
  * @type: what was made; -ESTALE if somebody on the host has put another type there meanwhile
  *
- * The caller has paid for one descriptor, which is used up or given back.
+ * The caller has paid for virtiofs_passthrough_inode_fds() descriptors, which are used up or given back.
  */
-int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, const char *name,
-                                  uint32_t type, struct virtiofs_entry_out *out);
+int virtiofs_passthrough_walk_new(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd,
+                                  const char *name, uint32_t type, struct virtiofs_entry_out *out);
+
+/** virtiofs_passthrough_inode_fds - descriptors, 0 or 1, that an inode for what is made in @parent will keep. */
+long virtiofs_passthrough_inode_fds(const struct inode *parent);
+
+/**
+ * virtiofs_passthrough_enter_made - the reply for a file that was just made and is open
+ * @file: stays the caller's
+ *
+ * Paid for as above. Return: 0 or -errno.
+ */
+int virtiofs_passthrough_enter_made(struct virtiofs_passthrough *fs, const struct inode *parent, int file,
+                                    struct virtiofs_entry_out *out);
 
 /**
  * virtiofs_passthrough_open_file - open a regular file for I/O
+ * @fd:    borrowed from @inode
  * @flags: as the guest gave them
  *
  * Not paid for here. Return: a descriptor; -EISDIR, -ELOOP or -ENXIO for what is no regular file; -errno.
  */
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, uint32_t flags);
+int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
+                                   uint32_t flags);
 
 /**
  * virtiofs_passthrough_open_flags - those of the guest's open(2) flags that go to the host
@@ -131,16 +165,40 @@ int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd,
 /** virtiofs_passthrough_has_acls - does the file system of an O_PATH descriptor have POSIX ACLs? */
 bool virtiofs_passthrough_has_acls(int fd);
 
-/**
- * virtiofs_passthrough_masked - the mode of what is made in @parent
- *
- * Where masking is left to the server (DONT_MASK), without the bits of @umask unless @parent has a default ACL, which
- * takes its place.
- */
-mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct inode *parent, uint32_t mode,
-                                   uint32_t umask);
+/** virtiofs_passthrough_xattr_to_host - the host's name for one that the guest sets. Return: 0 or -errno. */
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name);
 
-/** virtiofs_passthrough_kill_suidgid - take away set-user-id and, where the group may execute, set-group-id. */
-int virtiofs_passthrough_kill_suidgid(const struct virtiofs_passthrough *fs, int fd);
+/**
+ * virtiofs_passthrough_masked - the mode of what is made in a directory
+ * @dirfd: borrowed from it
+ *
+ * Where masking is left to the server (DONT_MASK), without the bits of @umask unless the directory has a default
+ * ACL, which takes its place.
+ */
+mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, int dirfd, uint32_t mode, uint32_t umask);
+
+/**
+ * virtiofs_passthrough_before_change - a regular file's contents are to change: what goes with them goes
+ * @fd:   of the file
+ * @kill: set-user-id goes too, and set-group-id where the group may execute: by the host's own rules, when the next
+ *        system call of this thread changes the file
+ *
+ * security.capability goes whenever the guest leaves that to us. Return: 0; -errno, and nothing may be changed.
+ */
+int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill);
+
+/** virtiofs_passthrough_before_open - the same for an open(2), which may truncate; @fd: the inode's. */
+int virtiofs_passthrough_before_open(const struct virtiofs_req *req, const struct inode *inode, int fd, uint32_t flags,
+                                     uint32_t open_flags);
+
+/** virtiofs_passthrough_kills - does a change by a request that can't say so take set-user-id away? */
+bool virtiofs_passthrough_kills(const struct virtiofs_req *req);
+
+/** virtiofs_passthrough_drop_capability - security.capability of @inode goes, if the host doesn't see to that. */
+int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const struct inode *inode, int fd);
+
+/** virtiofs_passthrough_killpriv_init - find out what the host calls security.capability. Return: 0 or -ENOMEM. */
+int virtiofs_passthrough_killpriv_init(struct virtiofs_passthrough *fs);
 
 #endif

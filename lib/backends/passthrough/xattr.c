@@ -4,8 +4,8 @@
  *
  * What a name means on the host decides who may use it. user.* is the guest's. The host's own trusted.* and security.*
  * steer the host (overlayfs, SELinux, IMA): a server that runs as root could set them, so a guest may only if a
- * rule names them. security.capability is set-user-id by another name, which a guest may set too. ACLs count only
- * where the guest's kernel checks them.
+ * rule names them, or --security-label makes labels its own. security.capability is set-user-id by another name, which
+ * a guest may set too. ACLs count only where the guest's kernel checks them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "backends/passthrough/cred.h"
+#include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -31,10 +33,10 @@ static bool is_acl(const char *name) {
 }
 
 /* As the host answers a process that is not its administrator. */
-static int check(const struct xattr_name *name, enum use use) {
+static int check(const struct virtiofs_passthrough *fs, const struct xattr_name *name, enum use use) {
   if (starts_with(name->str, "system."))
     return -EOPNOTSUPP;
-  if (name->meant)
+  if (name->meant || (fs->security_label && virtiofs_passthrough_label_is(name->str)))
     return 0;
   if (starts_with(name->str, "trusted."))
     return use == WRITES ? -EPERM : -ENODATA;
@@ -54,7 +56,12 @@ static int to_host(const struct virtiofs_passthrough *fs, const char *guest, enu
     return 0;
   }
   int rc = virtiofs_passthrough_xattrmap_client(fs->xattrmap, guest, name);
-  return rc == 0 ? check(name, use) : rc;
+  return rc == 0 ? check(fs, name, use) : rc;
+}
+
+int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,
+                                       struct xattr_name *name) {
+  return to_host(fs, guest, WRITES, name);
 }
 
 /* The guest's name for the host's, a part of it; NULL if the guest doesn't see it. */
@@ -73,24 +80,40 @@ struct path {
   char str[40];
 };
 
-static struct path path_of(uint64_t node) {
+static struct path path_of(int fd) {
   struct path path;
-  snprintf(path.str, sizeof path.str, "/proc/self/fd/%d", virtiofs_passthrough_node(node)->fd);
+  snprintf(path.str, sizeof path.str, "/proc/self/fd/%d", fd);
   return path;
 }
 
 /* With a new access ACL set-group-id goes where the guest says that its user is not in the group. */
-static int kill_sgid(const struct virtiofs_passthrough *fs, uint64_t node) {
-  const struct inode *inode = virtiofs_passthrough_node(node);
+static int kill_sgid(const struct virtiofs_passthrough *fs, int fd) {
   struct statx stx;
-  int rc = virtiofs_passthrough_stat(inode->fd, &stx);
+  int rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc != 0 || (stx.stx_mode & S_ISGID) == 0)
     return rc;
-  return virtiofs_passthrough_set_mode(fs, inode->fd, stx.stx_mode & ~(mode_t)S_ISGID);
+  return virtiofs_passthrough_set_mode(fs, fd, stx.stx_mode & ~(mode_t)S_ISGID);
+}
+
+static int set_value(struct virtiofs_passthrough *fs, const struct virtiofs_setxattr_in *in, const char *name,
+                     const char *value, size_t size) {
+  struct inode *inode = virtiofs_passthrough_node(in->node);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  int rc = 0;
+  (void)virtiofs_passthrough_cred_fsetid(fs, true); /* whether an ACL takes set-group-id away is the guest's to say */
+  if (setxattr(path_of(fd).str, name, value, size, (int)in->flags) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  bool kills = (in->setxattr_flags & VIRTIOFS_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name, acl_access) == 0;
+  if (rc == 0 && kills)
+    rc = kill_sgid(fs, fd);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return rc;
 }
 
 int virtiofs_passthrough_setxattr(struct virtiofs_req *req, const struct virtiofs_setxattr_in *in) {
-  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct xattr_name name;
   int rc = to_host(fs, in->name.str, WRITES, &name);
   if (rc != 0)
@@ -100,26 +123,50 @@ int virtiofs_passthrough_setxattr(struct virtiofs_req *req, const struct virtiof
   if (value == NULL)
     return -ENOMEM;
   size = virtiofs_data_copy(&in->value, 0, value, size);
-  if (setxattr(path_of(in->node).str, name.str, value, size, (int)in->flags) != 0)
-    rc = virtiofs_passthrough_error(errno);
+  rc = set_value(fs, in, name.str, value, size);
   free(value);
-  bool kills = (in->setxattr_flags & VIRTIOFS_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name.str, acl_access) == 0;
-  return rc == 0 && kills ? kill_sgid(fs, in->node) : rc;
+  return rc;
+}
+
+/* Return: the size or -errno. */
+static ssize_t get_value(struct virtiofs_passthrough *fs, uint64_t node, const char *name, char *value, size_t room) {
+  struct inode *inode = virtiofs_passthrough_node(node);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  ssize_t size = getxattr(path_of(fd).str, name, value, room);
+  if (size < 0)
+    size = virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return size;
+}
+
+static ssize_t get_list(struct virtiofs_passthrough *fs, uint64_t node, char *names, size_t room) {
+  struct inode *inode = virtiofs_passthrough_node(node);
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
+    return fd;
+  ssize_t size = listxattr(path_of(fd).str, names, room);
+  if (size < 0)
+    size = virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return size;
 }
 
 int virtiofs_passthrough_getxattr(struct virtiofs_req *req, const struct virtiofs_getxattr_in *in,
                                   struct virtiofs_xattr_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct xattr_name name;
-  int rc = to_host(virtiofs_req_fs(req), in->name.str, READS, &name);
+  int rc = to_host(fs, in->name.str, READS, &name);
   if (rc != 0)
     return rc;
   size_t room = in->size < VIRTIOFS_XATTR_MAX ? in->size : VIRTIOFS_XATTR_MAX;
   char *value = malloc(room + 1);
   if (value == NULL)
     return -ENOMEM;
-  ssize_t size = getxattr(path_of(in->node).str, name.str, value, room);
+  ssize_t size = get_value(fs, in->node, name.str, value, room);
   if (size < 0) {
-    rc = virtiofs_passthrough_error(errno);
+    rc = (int)size;
   } else {
     out->size = (uint32_t)size;
     if (room > 0)
@@ -146,7 +193,7 @@ static size_t list_for_guest(const struct virtiofs_passthrough *fs, char *names,
 
 int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtiofs_listxattr_in *in,
                                    struct virtiofs_xattr_out *out) {
-  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   if (!fs->xattr)
     return -ENOSYS; /* as above */
   /* All of it even if the guest asks only for the size, which is that of what it may see. */
@@ -154,9 +201,9 @@ int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtio
   if (names == NULL)
     return -ENOMEM;
   int rc = 0;
-  ssize_t all = listxattr(path_of(in->node).str, names, VIRTIOFS_XATTR_MAX);
+  ssize_t all = get_list(fs, in->node, names, VIRTIOFS_XATTR_MAX);
   if (all < 0) {
-    rc = virtiofs_passthrough_error(errno);
+    rc = (int)all;
   } else {
     names[all] = '\0'; /* each name has its NUL already */
     size_t size = list_for_guest(fs, names, (size_t)all);
@@ -171,26 +218,28 @@ int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtio
 }
 
 int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virtiofs_removexattr_in *in) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *inode = virtiofs_passthrough_node(in->node);
   struct xattr_name name;
-  int rc = to_host(virtiofs_req_fs(req), in->name.str, WRITES, &name);
-  if (rc != 0)
-    return rc;
-  return removexattr(path_of(in->node).str, name.str) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  int rc = to_host(fs, in->name.str, WRITES, &name);
+  int fd = rc == 0 ? virtiofs_passthrough_fd_borrow(fs, inode) : rc;
+  if (fd < 0)
+    return fd;
+  rc = removexattr(path_of(fd).str, name.str) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_fd_return(fs, inode, fd);
+  return rc;
 }
 
 bool virtiofs_passthrough_has_acls(int fd) {
-  struct path path;
-  snprintf(path.str, sizeof path.str, "/proc/self/fd/%d", fd);
-  return getxattr(path.str, acl_access, NULL, 0) >= 0 || errno == ENODATA;
+  return getxattr(path_of(fd).str, acl_access, NULL, 0) >= 0 || errno == ENODATA;
 }
 
 /* The two looks are one after the other, where the host's kernel has one: who sets an ACL in between races with who
  * makes the file in any case. */
-mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, const struct inode *parent, uint32_t mode,
-                                   uint32_t umask) {
+mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, int dirfd, uint32_t mode, uint32_t umask) {
   if (umask == 0 || (virtiofs_req_semantics(req) & VIRTIOFS_SEMANTICS_DONT_MASK) == 0)
     return (mode_t)mode;
-  if (getxattr(path_of((uintptr_t)parent).str, acl_default, NULL, 0) > 0)
+  if (getxattr(path_of(dirfd).str, acl_default, NULL, 0) > 0)
     return (mode_t)mode;
   return (mode_t)(mode & ~umask);
 }

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Options that have no letter; the program's others have smaller keys. */
+enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL, TRANSLATE_UID, TRANSLATE_GID, UID_MAP, GID_MAP };
+
+_Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
+  (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, value);
+  exit(EXIT_FAILURE);
+}
+
+/* One more rule; those before it stay. */
+static void add_rule(const struct argp_state *state, char **rules, const char *rule) {
+  const char *before = *rules != NULL ? *rules : "";
+  size_t size = strlen(before) + strlen(rule) + 2;
+  char *all = malloc(size);
+  if (all == NULL)
+    fail(state, "no memory for", rule);
+  (void)snprintf(all, size, "%s%s%s", before, *before != 0 ? " " : "", rule);
+  free(*rules);
+  *rules = all;
+}
+
+/* ":INSIDE:OUTSIDE:COUNT:", with any character for ':'. */
+static void add_ids(const struct argp_state *state, struct id_map *map, const char *text) {
+  static const char what[] = "ids are mapped by :INSIDE:OUTSIDE:COUNT:, numbers below 4294967296, not by";
+  uint32_t numbers[3];
+  const char *at = text;
+  for (size_t i = 0; i < 3; i++) {
+    char *end;
+    if (*at == 0 || *at != *text || at[1] < '0' || at[1] > '9')
+      fail(state, what, text);
+    unsigned long long number = strtoull(at + 1, &end, 10);
+    if (number > UINT32_MAX || end - at > 11)
+      fail(state, what, text);
+    numbers[i] = (uint32_t)number;
+    at = end;
+  }
+  if (*at != *text || at[1] != 0)
+    fail(state, what, text);
+  if (map->count == VIRTIOFS_SANDBOX_IDS_MAX)
+    fail(state, "there is no room for any more ids to map:", text);
+  map->ids[map->count++] =
+      (struct virtiofs_sandbox_ids){.inside = numbers[0], .outside = numbers[1], .count = numbers[2]};
+}
+
+/* As virtiofsd: the bare option is the strictest. */
+static enum virtiofs_passthrough_mode mode_of(const struct argp_state *state, const char *option, const char *text) {
+  if (text == NULL || strcmp(text, "always") == 0)
+    return VIRTIOFS_PASSTHROUGH_ALWAYS;
+  if (strcmp(text, "auto") == 0)
+    return VIRTIOFS_PASSTHROUGH_AUTO;
+  if (strcmp(text, "never") != 0)
+    fail(state, option, text);
+  return VIRTIOFS_PASSTHROUGH_NEVER;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct rights *rights = state->input;
+  switch (key) {
+  case KILLPRIV:
+    rights->killpriv_v2 = true;
+    return 0;
+  case NO_KILLPRIV:
+    rights->killpriv_v2 = false;
+    return 0;
+  case LABEL:
+    rights->security_label = mode_of(state, "--security-label must be never, auto or always, not", arg);
+    return 0;
+  case TRANSLATE_UID:
+    add_rule(state, &rights->translate_uid, arg);
+    return 0;
+  case TRANSLATE_GID:
+    add_rule(state, &rights->translate_gid, arg);
+    return 0;
+  case UID_MAP:
+    add_ids(state, &rights->users, arg);
+    return 0;
+  case GID_MAP:
+    add_ids(state, &rights->groups, arg);
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_option options[] = {
+    {"killpriv-v2", KILLPRIV, NULL, 0,
+     "Take set-user-id, set-group-id and security.capability away here and not in the guest", 0},
+    {"no-killpriv-v2", NO_KILLPRIV, NULL, 0, "Leave that to the guest, the default", 0},
+    {"security-label", LABEL, "MODE", OPTION_ARG_OPTIONAL,
+     "Security labels that guests send along with what they make: always (the guest must), auto, or never, the default",
+     0},
+    {"translate-uid", TRANSLATE_UID, "RULE", 0,
+     "Other users' ids on the host than in the guest, may be repeated; the man page has the rules", 0},
+    {"translate-gid", TRANSLATE_GID, "RULE", 0, "The same for groups", 0},
+    {"uid-map", UID_MAP, ":NS:HOST:N:", 0,
+     "Serve from a user namespace, where N ids from NS on are the host's from HOST on; may be repeated", 0},
+    {"gid-map", GID_MAP, ":NS:HOST:N:", 0, "The same for groups", 0},
+    {0},
+};
+
+const struct argp rights_argp = {.options = options, .parser = parse};
+
+void rights_into(const struct rights *rights, struct virtiofs_passthrough_config *config) {
+  config->killpriv_v2 = rights->killpriv_v2;
+  config->translate_uid = rights->translate_uid;
+  config->translate_gid = rights->translate_gid;
+  config->security_label = rights->security_label;
+}
+
+int rights_isolate(const struct rights *rights, const struct virtiofs_log *log) {
+  if (rights->users.count == 0 && rights->groups.count == 0)
+    return 0;
+  struct virtiofs_sandbox_userns_config config = {.size = sizeof(config),
+                                                  .users = rights->users.ids,
+                                                  .user_count = rights->users.count,
+                                                  .groups = rights->groups.ids,
+                                                  .group_count = rights->groups.count,
+                                                  .log = *log};
+  return virtiofs_sandbox_userns(&config);
+}
