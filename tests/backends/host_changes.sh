@@ -197,6 +197,7 @@ nothing_is_lost_on_the_move() {
 # ---- the file system itself ----
 
 has_room() { (($(stat -f -c %a "$share") > 512)); }
+has_inode() { (($(stat -f -c %d "$share") > 0)); }
 
 full() {
   local size
@@ -229,7 +230,9 @@ no_names_left() {
   refuse 'No space left' ln -s x "$mnt/e"
   want 'what is there' "$((i - 1))" "$(find "$share/d" -type f | wc -l)"
   want 'what is seen' "$((i - 1))" "$(find "$mnt/d" -type f | wc -l)"
-  rm "$share/d/1"
+  rm "$share/d/1" # as above
+  refuse 'No such file' stat "$mnt/d/1"
+  wait_until "$SECONDS_MAX" has_inode || want 'the inodes that are left' one none
   echo fits >"$mnt/d/1"
 }
 

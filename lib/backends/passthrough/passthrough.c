@@ -32,7 +32,8 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  bool known = (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
+  bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
+               (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
                (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
   return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
@@ -147,6 +148,14 @@ static uint64_t epoch(void) {
   return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
 }
 
+static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->caching = (struct caching){.contents = wanted->cache,
+                                 .writeback = wanted->writeback,
+                                 .mmap = wanted->allow_mmap,
+                                 .direct_io = wanted->allow_direct_io,
+                                 .no_readdirplus = wanted->no_readdirplus};
+}
+
 static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->posix_lock = !wanted->no_posix_lock;
   fs->flock = !wanted->no_flock;
@@ -173,6 +182,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
+  set_caching(fs, &wanted);
   fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
   fs->killpriv_v2 = wanted.killpriv_v2;
@@ -232,6 +242,7 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
     out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
+  virtiofs_passthrough_caching_init(&fs->caching, out);
   if (fs->flock)
     out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
   if (!fs->posix_lock)

@@ -8,6 +8,7 @@
 
 #include <virtiofs/passthrough.h>
 
+#include "backends/passthrough/caching.h"
 #include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
@@ -34,6 +35,7 @@ struct virtiofs_passthrough {
   int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
   struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
+  struct caching caching;
   bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
   struct locks *locks;       /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
