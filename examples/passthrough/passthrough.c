@@ -28,6 +28,7 @@ struct settings {
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds;
   bool hide_submounts;
+  enum virtiofs_passthrough_dax dax;
   bool no_posix_lock, no_flock;
   uint32_t lock_waiters;
 };
@@ -45,7 +46,8 @@ enum {
   NO_POSIX_LOCK,
   FLOCK,
   NO_FLOCK,
-  LOCK_WAITERS
+  LOCK_WAITERS,
+  DAX
 };
 
 /* How long the guest may believe what it knows of names and attributes. */
@@ -91,6 +93,18 @@ static int parse_count(const char *text, uint32_t *count) {
   return 0;
 }
 
+static int parse_dax(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "always") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_ALWAYS;
+  else if (strcmp(mode, "never") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_NEVER;
+  else if (strcmp(mode, "inode") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_INODE;
+  else
+    return -EINVAL;
+  return 0;
+}
+
 /* What is about files that guests know. */
 static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
   switch (key) {
@@ -108,6 +122,11 @@ static error_t parse_inodes(struct settings *settings, int key, const char *arg)
   case NO_SUBMOUNTS:
     settings->hide_submounts = key == NO_SUBMOUNTS;
     return 0;
+  case DAX:
+    if (parse_dax(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --dax must be always, never or inode, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -201,6 +220,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .hide_submounts = settings->hide_submounts,
+      .dax = settings->dax,
       .no_posix_lock = settings->no_posix_lock,
       .no_flock = settings->no_flock,
       .lock_waiters = settings->lock_waiters,
@@ -250,6 +270,11 @@ int main(int argc, char **argv) {
       {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
       {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
       {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
+      {"dax", DAX, "MODE", 0,
+       "Files that a guest mounted with dax=inode maps into the window (--cache-size): always (all, the default), "
+       "never "
+       "(none, however it was mounted), or inode (those of at least 2 MiB)",
+       0},
       {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
       {0},
   };
