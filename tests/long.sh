@@ -4,7 +4,8 @@
 #
 #   tests/long.sh [STEP...]    all steps, or only those named
 #
-# Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
+# Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), dax (a guest with a
+# window, of two sizes), tsan (a guest on four
 # queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
 # million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
 # many (a million files known to a guest, and a directory of a million), memfs (half a million random operations on the
@@ -17,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz rings many memfs faults bench)
+STEPS=(peers dax tsan fuzz rings many memfs faults bench)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -38,6 +39,13 @@ server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --socke
 step_peers() {
   "$here/peers.sh" all
   "$here/guest/peers-run.sh" c rust passthrough "passthrough-asan-pool=$(server asan) --thread-pool-size 4"
+}
+
+step_dax() {
+  "$here/peers.sh" all
+  VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/asan/examples "$here/guest/dax.sh"
+  "$BUILD_DIR/asan/tests/client/test_dax" 100000
+  "$BUILD_DIR/clang/tests/dax/test_window" 1000000
 }
 
 step_tsan() {

@@ -57,6 +57,11 @@ static int on_ring_start(void *ctx, uint32_t index, const struct virtiofs_vhost_
 static int on_ring_stop(void *ctx, uint32_t index, uint32_t *base) {
   struct virtiofs_device *dev = ctx;
   *base = virtiofs_queue_stop(&dev->queues[index]);
+  bool runs = false;
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    runs |= dev->queues[i].running;
+  if (!runs)
+    virtiofs_session_rings_stopped(dev->session);
   virtiofs_log_write(&dev->log, VIRTIOFS_LOG_DEBUG, dev->queues[index].tag, "stopped: base %u", *base);
   return 0;
 }

@@ -295,6 +295,8 @@ bool virtiofs_session_window_clear(struct virtiofs_session *session, struct virt
   struct virtiofs_session_dax *dax = session->dax;
   if (dax == NULL)
     return false;
+  if (atomic_exchange(&session->rings_stopped, false))
+    virtiofs_session_forget_window(session);
   virtiofs_spin_lock(&dax->lock);
   bool idle = !dax->working;
   bool empty = idle && virtiofs_dax_window_count(dax->window) == 0;
@@ -306,6 +308,10 @@ bool virtiofs_session_window_clear(struct virtiofs_session *session, struct virt
   if (!empty && idle)
     work(session);
   return !empty;
+}
+
+void virtiofs_session_rings_stopped(struct virtiofs_session *session) {
+  atomic_store(&session->rings_stopped, true);
 }
 
 void virtiofs_session_forget_window(struct virtiofs_session *session) {

@@ -112,6 +112,7 @@ struct virtiofs_session {
   struct virtiofs_spin early_lock;
   atomic_uint early_count; /* so far */
   uint64_t early[VIRTIOFS_EARLY];
+  atomic_bool rings_stopped;        /* and no request has come since */
   struct virtiofs_session_dax *dax; /* NULL: there is no window */
   struct virtiofs_req *keeper;      /* the request that housekeeping passes to the backend */
 };

@@ -104,6 +104,10 @@ void virtiofs_session_use_window(struct virtiofs_session *session, bool usable);
 /* A step that was pending is done, with 0 or -errno. */
 void virtiofs_session_step_done(struct virtiofs_session *session, int rc);
 
+/* All rings have stopped. If what the guest says next is INIT, its device was reset, and whoever has the window has
+ * dropped all that was mapped. The control thread. */
+void virtiofs_session_rings_stopped(struct virtiofs_session *session);
+
 /* Whoever has the window has dropped all that is mapped. No request is in flight; a step may be. */
 void virtiofs_session_forget_window(struct virtiofs_session *session);
 

@@ -17,7 +17,18 @@ int virtiofs_passthrough_setupmapping(struct virtiofs_req *req, const struct vir
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  int file = virtiofs_passthrough_reopen(fs, fd, (in->flags & VIRTIOFS_MAP_WRITE) != 0 ? O_RDWR : O_RDONLY);
+  struct statx stx;
+  int rc = virtiofs_passthrough_stat(fd, &stx);
+  if (rc != 0 || stx.stx_size == 0) {
+    virtiofs_passthrough_fd_return(fs, inode, fd);
+    return rc != 0 ? rc
+                   : -ENXIO; /* there is nothing to map, and QEMU would make an empty file as long as the mapping */
+  }
+  /* QEMU maps for writing whatever it is asked, and can't without a descriptor for that: it is got where it can be had.
+   */
+  int file = virtiofs_passthrough_reopen(fs, fd, O_RDWR);
+  if (file < 0 && (in->flags & VIRTIOFS_MAP_WRITE) == 0)
+    file = virtiofs_passthrough_reopen(fs, fd, O_RDONLY);
   virtiofs_passthrough_fd_return(fs, inode, fd);
   if (file < 0)
     return file;
