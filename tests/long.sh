@@ -4,21 +4,38 @@
 #
 #   tests/long.sh [STEP...]    all steps, or only those named
 #
-# Steps: peers (the guest test for the packaged servers and for ours, with every QEMU and kernel), tsan (a guest on four
-# queues and a pool, with the thread sanitizer), fuzz (each target for VIRTIOFS_FUZZ_SECONDS, default 300), rings (ten
-# million buffers against the model, millions of wake-ups, a larger model of the protocol, a guest on packed rings),
-# memfs (half a million random operations on the file system in memory and on tmpfs, fio in verify mode), faults (each
-# system call of each operation fails with each of five errors), exercise (a million random operations on mounts,
-# compared with a model), stress (stress-ng, fio, git and tar on mounts, on disk and on tmpfs), bench (instructions
-# against what is written down; two processes beside one). Runs after tests/run.sh, which installs and builds. Output
-# goes to build/long/STEP.log. Ends with "N passed, N failed".
+# Steps:
+#   peers     the guest test for the packaged servers and for ours, with every QEMU and kernel
+#   dax       a guest with a DAX window, of two sizes; windows and models of them
+#   tsan      a guest on four queues and a pool, with the thread sanitizer
+#   fuzz      each target for VIRTIOFS_FUZZ_SECONDS, default 300
+#   rings     ten million buffers against the model, millions of wake-ups, a larger model of the protocol, packed rings
+#   many      a million files known to a guest, and a directory of a million
+#   memfs     half a million random operations on the file system in memory and on tmpfs, fio in verify mode
+#   faults    each system call of each operation fails with each of five errors
+#   exercise  a million random operations on mounts, compared with a model
+#   stress    stress-ng, fio, git and tar on mounts, on disk and on tmpfs
+#   bench     instructions against what is written down; two processes beside one
+# Runs after tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/support/common.sh"
 
-STEPS=(peers tsan fuzz rings memfs faults exercise stress bench)
+STEPS=(
+  peers
+  dax
+  tsan
+  fuzz
+  rings
+  many
+  memfs
+  faults
+  exercise
+  stress
+  bench
+)
 logs=$BUILD_DIR/long
 passed=0
 failed=0
@@ -41,6 +58,13 @@ step_peers() {
   "$here/guest/peers-run.sh" c rust passthrough "passthrough-asan-pool=$(server asan) --thread-pool-size 4"
 }
 
+step_dax() {
+  "$here/peers.sh" all
+  VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/asan/examples "$here/guest/dax.sh"
+  "$BUILD_DIR/asan/tests/client/test_dax" 100000
+  "$BUILD_DIR/clang/tests/dax/test_window" 1000000
+}
+
 step_tsan() {
   "$here/peers.sh" all
   # shellcheck source=/dev/null
@@ -55,6 +79,11 @@ step_memfs() {
   local build=$BUILD_DIR/asan
   "$here/backends/memfs_mount.sh" "$build/examples/memfs/virtiofs-memfs" "$build/tests/backends/alike" \
     "$build/tests/backends/probe" "$build/tests/posix/posix" 60000 11 12 13 14 15 16 17 18
+}
+
+step_many() {
+  local build=$BUILD_DIR/clang
+  "$here/backends/many.sh" "$build/tests/backends/many" "$build/examples/passthrough/virtiofs-passthrough" 1000000 1000000
 }
 
 step_faults() {

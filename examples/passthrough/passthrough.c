@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c rights.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c rights.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,52 +11,27 @@
 #include <virtiofs/virtiofs.h>
 
 #include "rights.h"
+#include "sharing.h"
 
-#define SECOND UINT64_C(1000000000)
 #define MOST_FDS (1 << 20)
 #define PROGRAM "virtiofs-passthrough"
-#define LOCK_WAITERS_MAX 65536
 
 /* What the options say. */
 struct settings {
   const char *shared_dir;
-  uint64_t valid_ns;
   bool device_nodes;
   bool xattr, posix_acl;
   const char *xattrmap;
   struct rights rights;
+  struct sharing sharing;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds;
-  bool no_posix_lock, no_flock;
-  uint32_t lock_waiters;
+  bool hide_submounts;
+  enum virtiofs_passthrough_dax dax;
 };
 
 /* Options that have no letter. */
-enum {
-  NO_XATTR = 256,
-  XATTRMAP,
-  POSIX_ACL,
-  FILE_HANDLES,
-  INODE_FDS,
-  POSIX_LOCK,
-  NO_POSIX_LOCK,
-  FLOCK,
-  NO_FLOCK,
-  LOCK_WAITERS
-};
-
-/* How long the guest may believe what it knows of names and attributes. */
-static int parse_cache(struct settings *settings, const char *mode) {
-  if (strcmp(mode, "auto") == 0)
-    settings->valid_ns = SECOND;
-  else if (strcmp(mode, "always") == 0)
-    settings->valid_ns = 86400 * SECOND;
-  else if (strcmp(mode, "never") == 0)
-    settings->valid_ns = 0;
-  else
-    return -EINVAL;
-  return 0;
-}
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS, DAX };
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -88,31 +63,39 @@ static int parse_count(const char *text, uint32_t *count) {
   return 0;
 }
 
-static int parse_waiters(struct settings *settings, const char *text) {
-  char *end;
-  errno = 0;
-  unsigned long value = strtoul(text, &end, 10);
-  if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < 1 || value > LOCK_WAITERS_MAX)
+static int parse_dax(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "always") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_ALWAYS;
+  else if (strcmp(mode, "never") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_NEVER;
+  else if (strcmp(mode, "inode") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_INODE;
+  else
     return -EINVAL;
-  settings->lock_waiters = (uint32_t)value;
   return 0;
 }
 
-/* Those about locks. */
-static error_t parse_locks(int key, const char *arg, struct settings *settings) {
+/* What is about files that guests know. */
+static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
   switch (key) {
-  case POSIX_LOCK:
-  case NO_POSIX_LOCK:
-    settings->no_posix_lock = key == NO_POSIX_LOCK;
-    return 0;
-  case FLOCK:
-  case NO_FLOCK:
-    settings->no_flock = key == NO_FLOCK;
-    return 0;
-  case LOCK_WAITERS:
-    if (parse_waiters(settings, arg) == 0)
+  case FILE_HANDLES:
+    if (parse_handles(settings, arg) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --lock-waiters must be 1 to 65536, not '%s'\n", arg);
+    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
+  case INODE_FDS:
+    if (parse_count(arg, &settings->inode_fds) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
+    exit(EXIT_FAILURE);
+  case SUBMOUNTS:
+  case NO_SUBMOUNTS:
+    settings->hide_submounts = key == NO_SUBMOUNTS;
+    return 0;
+  case DAX:
+    if (parse_dax(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --dax must be always, never or inode, not '%s'\n", arg);
     exit(EXIT_FAILURE);
   default:
     return ARGP_ERR_UNKNOWN;
@@ -124,15 +107,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
   case ARGP_KEY_INIT:
     state->child_inputs[0] = &settings->rights;
+    state->child_inputs[1] = &settings->sharing;
     return 0;
   case 'd':
     settings->shared_dir = arg;
     return 0;
-  case 'c':
-    if (parse_cache(settings, arg) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --cache must be auto, always or never, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
   case 'n':
     settings->device_nodes = true;
     return 0;
@@ -151,18 +130,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       return 0;
     (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
     exit(EXIT_FAILURE);
-  case FILE_HANDLES:
-    if (parse_handles(settings, arg) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
-  case INODE_FDS:
-    if (parse_count(arg, &settings->inode_fds) == 0)
-      return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
-    exit(EXIT_FAILURE);
   default:
-    return parse_locks(key, arg, settings);
+    return parse_inodes(settings, key, arg);
   }
 }
 
@@ -176,8 +145,6 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
       .shared_dir = settings->shared_dir,
-      .entry_valid_ns = settings->valid_ns,
-      .attr_valid_ns = settings->valid_ns,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
@@ -185,12 +152,12 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .posix_acl = settings->posix_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
-      .no_posix_lock = settings->no_posix_lock,
-      .no_flock = settings->no_flock,
-      .lock_waiters = settings->lock_waiters,
+      .hide_submounts = settings->hide_submounts,
+      .dax = settings->dax,
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
+  sharing_into(&settings->sharing, &config);
   if (settings->shared_dir == NULL) {
     (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
     return -EINVAL;
@@ -213,8 +180,6 @@ static void stop(void *fs) {
 int main(int argc, char **argv) {
   static const struct argp_option options[] = {
       {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
-      {"cache", 'c', "MODE", 0,
-       "How long a guest may believe names and attributes: never, auto (1 s, the default), always (1 day)", 0},
       {"device-nodes", 'n', NULL, 0,
        "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
       {"xattr", 'x', NULL, 0, "Extended attributes", 0},
@@ -226,17 +191,20 @@ int main(int argc, char **argv) {
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",
        0},
+      {"announce-submounts", SUBMOUNTS, NULL, 0,
+       "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
+      {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
-      {"posix-lock", POSIX_LOCK, NULL, 0, "Locks of fcntl(2) are the host's: others see them; the default", 0},
-      {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
-      {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
-      {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
-      {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
+      {"dax", DAX, "MODE", 0,
+       "Files that a guest mounted with dax=inode maps into the window (--cache-size): always (all, the default), "
+       "never "
+       "(none, however it was mounted), or inode (those of at least 2 MiB)",
+       0},
       {0},
   };
-  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
-  static struct settings settings = {.valid_ns = SECOND};
+  static struct settings settings;
   struct virtiofs_daemon_config config = {
       .size = sizeof(config),
       .doc = "Serve a directory of this host to virtual machines by virtio-fs.",

@@ -19,6 +19,16 @@ extern "C" {
 /** A served directory. Opaque. */
 struct virtiofs_passthrough;
 
+/** Whether a guest may keep what it has read; docs/cache-modes.md says who sees what then. */
+enum virtiofs_passthrough_cache {
+  VIRTIOFS_PASSTHROUGH_CACHE_AUTO,    /**< contents until size or modification time are seen to change, or the file is
+                                           opened again */
+  VIRTIOFS_PASSTHROUGH_CACHE_NEVER,   /**< no contents; each read and write comes here */
+  VIRTIOFS_PASSTHROUGH_CACHE_ALWAYS,  /**< contents and directories' listings until size or time are seen to change,
+                                           which takes as long as attributes are believed */
+  VIRTIOFS_PASSTHROUGH_CACHE_METADATA /**< no contents; listings as with ALWAYS */
+};
+
 /** What is agreed on with a guest that may not know it. */
 enum virtiofs_passthrough_mode {
   VIRTIOFS_PASSTHROUGH_NEVER,  /**< not even if it does */
@@ -36,6 +46,14 @@ enum virtiofs_passthrough_handles {
                                               files by them (CAP_DAC_READ_SEARCH), a descriptor for each file */
   VIRTIOFS_PASSTHROUGH_HANDLES_NEVER,    /**< a descriptor for each file */
   VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY /**< file handles; -EOPNOTSUPP for files that have none */
+};
+
+/** Which files a guest mounted with dax=inode maps into its window, if it has one. */
+enum virtiofs_passthrough_dax {
+  VIRTIOFS_PASSTHROUGH_DAX_ALWAYS, /**< all */
+  VIRTIOFS_PASSTHROUGH_DAX_NEVER,  /**< none, whatever it was mounted with: no window is used */
+  VIRTIOFS_PASSTHROUGH_DAX_INODE /**< those of at least 2 MiB, the range that Linux maps at once: smaller ones waste it
+                                  */
 };
 
 /** How to serve it. Zero means default. */
@@ -61,10 +79,19 @@ struct virtiofs_passthrough_config {
                                   space between; not with @posix_acl; only used during the call; NULL: as in the guest */
   const char *translate_gid; /**< the same about groups' */
   enum virtiofs_passthrough_handles inode_file_handles;
-  uint32_t inode_fds; /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
-                           at most a quarter of those that guests may hold */
-  bool no_posix_lock; /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
-  bool no_flock;      /**< the same for locks of flock(2) */
+  uint32_t inode_fds;  /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
+                            at most a quarter of those that guests may hold */
+  bool hide_submounts; /**< don't tell guests where another of the host's file systems begins below the directory: all
+                            is one to them, with numbers that may come twice */
+  enum virtiofs_passthrough_dax dax;
+  enum virtiofs_passthrough_cache cache;
+  bool writeback;        /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
+                              it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
+  bool allow_mmap;       /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
+  bool allow_direct_io;  /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
+  bool no_readdirplus;   /**< directories are listed without attributes */
+  bool no_posix_lock;    /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
 };

@@ -100,6 +100,8 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "No such file" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/none"
   refuses "Not a directory" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir/out"
   refuses "--cache must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --cache sometimes
+  refuses "--lock-waiters must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 0
+  refuses "--lock-waiters must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 5x
   refuses "--record-data must be" "$hello" --socket-path "$dir/s" --record "$dir/r" --record-data 1048577
   refuses "without --record" "$hello" --socket-path "$dir/s" --record-data 1
   refuses "No such file" "$hello" --socket-path "$dir/s" --record "$dir/none/record"

@@ -2,7 +2,7 @@
 /*
  * A conformance test of a directory's file system.
  *
- *   posix DIR [xattr] [acl]
+ *   posix DIR [xattr] [acl] [interrupt]
  *
  * The words ask for what a file system need not have, too. Runs as root, in new directories below DIR. TAP on standard
  * output; status 0 if all is as it should be.
@@ -217,7 +217,7 @@ int main(int argc, char **argv) {
       {"locks", test_locks},
   };
   if (argc < 2 || geteuid() != 0) {
-    printf("1..0 # SKIP usage: posix DIR [xattr] [acl], as root\n");
+    printf("1..0 # SKIP usage: posix DIR [xattr] [acl] [interrupt], as root\n");
     return 77;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -227,7 +227,9 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
     run(tests[i].name, tests[i].test);
   for (int i = 2; i < argc; i++)
-    run(argv[i], strcmp(argv[i], "acl") == 0 ? test_acl : test_xattr);
+    run(argv[i], strcmp(argv[i], "acl") == 0         ? test_acl
+                 : strcmp(argv[i], "interrupt") == 0 ? test_interrupt
+                                                     : test_xattr);
   printf("1..%u\n# %u of %u failed\n", count, failures, count);
   return failures == 0 ? 0 : 1;
 }

@@ -97,6 +97,7 @@ void test_umask(void);
 void test_tmpfile(void);
 void test_privs(void);
 void test_locks(void);
+void test_interrupt(void);
 void test_xattr(void);
 void test_acl(void);
 

@@ -106,14 +106,20 @@ by_vhost_user() { # OPTION...
 mkdir "$mnt" "$share"
 chmod 755 "$dir" "$share"
 need_fuse
-on_host
+on_host interrupt
 by_dev_fuse
-by_dev_fuse --cache never
+by_dev_fuse --no-posix-lock --no-flock
+by_dev_fuse --cache never --allow-mmap
+by_dev_fuse --cache metadata --allow-mmap --allow-direct-io
 by_dev_fuse --cache always
+by_dev_fuse --cache always --writeback
+by_dev_fuse --writeback --killpriv-v2
 by_dev_fuse --killpriv-v2
 by_dev_fuse --inode-file-handles never
 by_dev_fuse --inode-file-handles mandatory --inode-fds 1
 by_vhost_user
+by_vhost_user --cache never --allow-mmap
+by_vhost_user --writeback --allow-direct-io
 by_vhost_user --killpriv-v2
 by_vhost_user --killpriv-v2 --translate-uid map:1:100001:100000 --translate-gid map:1:200001:100000
 on_host xattr

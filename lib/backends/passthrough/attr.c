@@ -25,6 +25,8 @@ int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs
                                  struct virtiofs_attr_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *inode = virtiofs_passthrough_node(in->node);
+  if (in->has_handle) /* its own descriptor is there, the inode's may have to be opened */
+    return reply(fs, inode, (int)in->handle, out);
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
@@ -43,12 +45,13 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
   struct inode *inode = virtiofs_passthrough_node(in->node);
   const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (int)(in->flags & AT_STATX_SYNC_TYPE);
   struct statx stx;
-  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int fd = in->has_handle ? (int)in->handle : virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
   /* The basic ones whatever was asked for: the guest remembers them. */
   int rc = statx(fd, "", flags, STATX_BASIC_STATS | STATX_BTIME, &stx) == 0 ? 0 : virtiofs_passthrough_error(errno);
-  virtiofs_passthrough_fd_return(fs, inode, fd);
+  if (!in->has_handle)
+    virtiofs_passthrough_fd_return(fs, inode, fd);
   if (rc != 0)
     return rc;
   virtiofs_passthrough_attr(fs, inode, &stx, &out->statx.attr);

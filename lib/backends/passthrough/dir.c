@@ -59,6 +59,7 @@ int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs
   dir->next = dir->position = 0;
   dir->at = dir->end = 0;
   out->handle = (uintptr_t)dir;
+  out->flags = virtiofs_passthrough_keep_dir(&fs->caching);
   return 0;
 }
 

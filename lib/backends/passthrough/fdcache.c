@@ -152,13 +152,13 @@ static int verify(struct inode *inode, int fd) {
     return rc;
   if (!virtiofs_passthrough_inode_is(inode, &stx))
     return -ESTALE;
-  atomic_store_explicit(&inode->verified, true, memory_order_relaxed);
+  atomic_fetch_or_explicit(&inode->flags, INODE_VERIFIED, memory_order_relaxed);
   return 0;
 }
 
 static int open_again(struct inode *inode) {
   int fd = virtiofs_passthrough_handle_open(inode->mount->fd, inode->handle_type, inode->handle, inode->handle_len);
-  if (fd < 0 || atomic_load_explicit(&inode->verified, memory_order_relaxed))
+  if (fd < 0 || (atomic_load_explicit(&inode->flags, memory_order_relaxed) & INODE_VERIFIED) != 0)
     return fd;
   int rc = verify(inode, fd);
   if (rc == 0)

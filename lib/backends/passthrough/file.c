@@ -12,7 +12,7 @@
 int virtiofs_passthrough_open_flags(uint32_t guest, int *flags) {
   /*
    * O_APPEND stays here: where a write goes is said by each WRITE, since a guest's program may change the flag, and
-   * pages that were mapped go where they belong in any case. O_DIRECT stays too: guest memory need not be aligned.
+   * pages that were mapped go where they belong in any case. O_DIRECT is for virtiofs_passthrough_opened() to say.
    */
   const uint32_t passed = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_NOATIME;
   const uint32_t tmpfile_bit = (uint32_t)O_TMPFILE & ~(uint32_t)O_DIRECTORY;
@@ -59,6 +59,7 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
       file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
     virtiofs_passthrough_fd_return(fs, inode, fd);
   }
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->flags);
   if (file < 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return file;
@@ -133,9 +134,9 @@ static void size_may_be(uint64_t node, uint64_t end) {
 }
 
 /* pwritev2 flags of one WRITE; the descriptor itself has no O_APPEND. */
-static int write_flags(const struct virtiofs_write_in *in) {
+static int write_flags(const struct virtiofs_req *req, const struct virtiofs_write_in *in) {
   int flags = 0;
-  if ((in->flags & O_APPEND) != 0 && (in->write_flags & VIRTIOFS_WRITE_CACHE) == 0)
+  if (virtiofs_passthrough_appends(req, in))
     flags |= RWF_APPEND; /* at the end as the host knows it: others may have written meanwhile */
   if ((in->flags & O_SYNC) == O_SYNC)
     flags |= RWF_SYNC;
@@ -157,7 +158,7 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
   while (at.left > 0) {
     const struct iovec *iov;
     int count = cursor_next(&at, &iov);
-    ssize_t n = preadv((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)));
+    ssize_t n = virtiofs_passthrough_preadv(req, (int)in->handle, iov, count, in->offset + (size - at.left));
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
@@ -180,11 +181,11 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
     return rc;
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
-  const int flags = write_flags(in);
+  const int flags = write_flags(req, in);
   while (at.left > 0) {
     const struct iovec *iov;
     int count = cursor_next(&at, &iov);
-    ssize_t n = pwritev2((int)in->handle, iov, count, (off_t)(in->offset + (size - at.left)), flags);
+    ssize_t n = virtiofs_passthrough_pwritev(req, (int)in->handle, iov, count, in->offset + (size - at.left), flags);
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0 && at.left == size)

@@ -72,6 +72,12 @@ static struct virtiofs_time time_of(const struct statx_timestamp *ts) {
   return (struct virtiofs_time){.sec = ts->tv_sec, .nsec = ts->tv_nsec};
 }
 
+/* The session leaves the flag out for guests that don't know it. */
+static uint32_t flags_of(const struct inode *inode) {
+  bool submount = (atomic_load_explicit(&inode->flags, memory_order_relaxed) & INODE_SUBMOUNT) != 0;
+  return submount ? VIRTIOFS_ATTR_SUBMOUNT : 0;
+}
+
 void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
                                struct virtiofs_attr *attr) {
   uint32_t blksize = stx->stx_blksize;
@@ -90,6 +96,7 @@ void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct ino
       .rdev_major = stx->stx_rdev_major,
       .rdev_minor = stx->stx_rdev_minor,
       .blksize = (blksize & (blksize - 1)) == 0 ? blksize : 0,
+      .flags = flags_of(inode) | virtiofs_passthrough_dax_flag(fs, stx),
   };
 }
 

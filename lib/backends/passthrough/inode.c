@@ -21,10 +21,14 @@ uint64_t virtiofs_passthrough_mnt_id(const struct statx *stx) {
   return (stx->stx_mask & STATX_MNT_ID) != 0 ? stx->stx_mnt_id : 0;
 }
 
+uint32_t virtiofs_passthrough_dev(const struct statx *stx) {
+  return stx->stx_dev_major << MINOR_BITS | stx->stx_dev_minor;
+}
+
 static struct key key_of(const struct statx *stx) {
   return (struct key){.ino = stx->stx_ino,
                       .mnt_id = virtiofs_passthrough_mnt_id(stx),
-                      .dev = stx->stx_dev_major << MINOR_BITS | stx->stx_dev_minor,
+                      .dev = virtiofs_passthrough_dev(stx),
                       .type = (uint16_t)(stx->stx_mode & VIRTIOFS_S_IFMT)};
 }
 
@@ -169,7 +173,7 @@ static struct inode *inode_new(const struct inode_parts *parts, const struct key
                           .dev = key->dev,
                           .type = key->type,
                           .handle_len = (uint8_t)len,
-                          .verified = parts->verified};
+                          .flags = parts->flags};
   if (len != 0) {
     inode->handle_type = parts->handle->type;
     memcpy(inode->handle, parts->handle->bytes, len);

@@ -21,6 +21,12 @@ struct mount;
 struct statx;
 struct virtiofs_passthrough;
 
+/** inode.flags: the handle is known to be this file's. */
+#define INODE_VERIFIED 1U
+/** inode.flags: a directory, found in one of another mount or, as btrfs's subvolumes are, of another device. Constant.
+ */
+#define INODE_SUBMOUNT 2U
+
 /** A file of the host. There may be millions: small. Constant but for @next, @replies and what is atomic. */
 struct inode {
   struct inode *next;  /**< in its bucket */
@@ -34,9 +40,9 @@ struct inode {
   uint32_t dev;
   uint32_t cache_at; /**< fdcache.c */
   int32_t handle_type;
-  uint16_t type;        /**< VIRTIOFS_S_IF... */
-  uint8_t handle_len;   /**< 0: no handle, but a descriptor for all its life */
-  atomic_bool verified; /**< the handle is known to be this file's */
+  uint16_t type;      /**< VIRTIOFS_S_IF... */
+  uint8_t handle_len; /**< 0: no handle, but a descriptor for all its life */
+  atomic_uchar flags; /**< INODE_... */
   unsigned char handle[];
 };
 
@@ -56,6 +62,9 @@ struct inode_table {
 
 /** virtiofs_passthrough_mnt_id - the id of a file's mount; 0 on hosts that don't tell. */
 uint64_t virtiofs_passthrough_mnt_id(const struct statx *stx);
+
+/** virtiofs_passthrough_dev - a file's device in short. */
+uint32_t virtiofs_passthrough_dev(const struct statx *stx);
 
 /** virtiofs_passthrough_same_file - do both say the same of device, number, mount and type? */
 bool virtiofs_passthrough_same_file(const struct statx *a, const struct statx *b);
@@ -85,7 +94,7 @@ struct inode_parts {
   struct mount *mount;         /**< counted for it; taken */
   const struct handle *handle; /**< NULL: @fd is kept */
   int fd;                      /**< O_PATH, paid for; taken; only without a handle */
-  bool verified;               /**< @handle and @stx were taken from one descriptor */
+  unsigned char flags;         /**< INODE_VERIFIED: @handle and @stx were taken from one descriptor */
 };
 
 /**

@@ -251,7 +251,7 @@ static int give_created(struct virtiofs_passthrough *fs, const struct inode *par
 
 /* Opens with what the caller's own ids allow on the host, no more. */
 static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, int fd,
-                          const struct virtiofs_create_in *in) {
+                          const struct virtiofs_create_in *in, uint32_t *keep) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -264,6 +264,7 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, i
       file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
     virtiofs_passthrough_cred_end(&cred);
   }
+  file = virtiofs_passthrough_opened(req, file, in->flags, keep);
   if (file < 0)
     virtiofs_passthrough_fd_give(fs, 1);
   return file;
@@ -284,7 +285,7 @@ static int open_existing(struct virtiofs_req *req, int dirfd, const struct virti
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
   bool openable = inode->type == S_IFREG || inode->type == S_IFDIR;
   int fd = openable ? virtiofs_passthrough_fd_borrow(fs, inode) : -ESTALE;
-  int file = fd < 0 ? fd : open_as_caller(req, inode, fd, in);
+  int file = fd < 0 ? fd : open_as_caller(req, inode, fd, in, &out->open.flags);
   struct statx stx;
   if (file >= 0 && virtiofs_passthrough_stat(fd, &stx) == 0) /* O_TRUNC may have changed what the walk saw */
     virtiofs_passthrough_attr(fs, inode, &stx, &out->entry.attr);
@@ -311,6 +312,7 @@ static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   int file = open_new(req, dirfd, in->name.str, flags, mode, &in->extensions);
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
     return give_created(fs, parent, file, out);
   virtiofs_passthrough_fd_give(fs, fds);
@@ -344,6 +346,7 @@ static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   int file = open_new(req, dirfd, NULL, flags, mode, &in->extensions);
+  file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
     return give_created(fs, parent, file, out);
   virtiofs_passthrough_fd_give(fs, fds);

@@ -11,7 +11,7 @@
 #include "backends/passthrough/handle.h"
 #include "backends/passthrough/share.h"
 
-enum { TRIM_LEAST = 2048, HIGH_STEP = 256 };
+enum { TRIM_LEAST = 256, HIGH_STEP = 64 };
 
 static void count_up(struct mount *mount) {
   long count = atomic_fetch_add_explicit(&mount->inodes, 1, memory_order_relaxed) + 1;

@@ -32,8 +32,10 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
       return -E2BIG;
   }
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-  bool known = (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
-               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+  bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
+               (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
+               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY &&
+               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE;
   return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
 
@@ -147,6 +149,14 @@ static uint64_t epoch(void) {
   return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec + 1;
 }
 
+static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  fs->caching = (struct caching){.contents = wanted->cache,
+                                 .writeback = wanted->writeback,
+                                 .mmap = wanted->allow_mmap,
+                                 .direct_io = wanted->allow_direct_io,
+                                 .no_readdirplus = wanted->no_readdirplus};
+}
+
 static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->posix_lock = !wanted->no_posix_lock;
   fs->flock = !wanted->no_flock;
@@ -170,9 +180,12 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     return rc;
   }
   fs->handles = wanted.inode_file_handles;
+  fs->dax = wanted.dax;
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
+  set_caching(fs, &wanted);
+  fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
   fs->killpriv_v2 = wanted.killpriv_v2;
   fs->epoch = epoch();
@@ -223,12 +236,19 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
     return -EOPNOTSUPP;
   }
   out->root = (uintptr_t)fs->root;
+  if (fs->submounts)
+    out->semantics |= VIRTIOFS_SEMANTICS_SUBMOUNTS;
   if (fs->posix_acl)
     out->semantics |= VIRTIOFS_SEMANTICS_POSIX_ACL | VIRTIOFS_SEMANTICS_DONT_MASK | VIRTIOFS_SEMANTICS_SETXATTR_EXT;
   if (fs->security_label)
     out->semantics |= VIRTIOFS_SEMANTICS_SECURITY_CTX;
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
+  virtiofs_passthrough_caching_init(&fs->caching, out);
+  if (fs->dax != VIRTIOFS_PASSTHROUGH_DAX_NEVER)
+    out->semantics |= VIRTIOFS_SEMANTICS_HAS_INODE_DAX;
+  else
+    out->without |= VIRTIOFS_BLOCKING_SETUPMAPPING;
   if (fs->flock)
     out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
   if (!fs->posix_lock)
@@ -286,6 +306,7 @@ static const struct virtiofs_ops ops = {
     .syncfs = virtiofs_passthrough_syncfs,
     .tmpfile = virtiofs_passthrough_tmpfile,
     .statx = virtiofs_passthrough_statx,
+    .setupmapping = virtiofs_passthrough_setupmapping,
 };
 
 const struct virtiofs_ops *virtiofs_passthrough_ops(void) {

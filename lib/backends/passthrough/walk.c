@@ -51,6 +51,11 @@ static int find_mount(struct step *step, struct mount **mount) {
   return rc;
 }
 
+static unsigned char flags_of(const struct step *step, const struct mount *mount) {
+  bool other = mount != step->parent->mount || virtiofs_passthrough_dev(&step->stx) != step->parent->dev;
+  return other && S_ISDIR(step->stx.stx_mode) ? INODE_SUBMOUNT : 0;
+}
+
 /* An inode with a file handle; takes the mount if it needs it. -EAGAIN: the name has come into another mount;
  * -EOPNOTSUPP: the file has no handle. */
 static int enter_by_handle(const struct step *step, struct mount **mount, struct inode **inode) {
@@ -63,7 +68,7 @@ static int enter_by_handle(const struct step *step, struct mount **mount, struct
   *inode = virtiofs_passthrough_inode_find(step->fs, &step->stx, &handle);
   if (*inode != NULL)
     return 0;
-  struct inode_parts parts = {.stx = &step->stx, .mount = *mount, .handle = &handle};
+  struct inode_parts parts = {.stx = &step->stx, .mount = *mount, .handle = &handle, .flags = flags_of(step, *mount)};
   *mount = NULL;
   return virtiofs_passthrough_inode_enter(step->fs, &parts, inode);
 }
@@ -82,7 +87,7 @@ static int enter_by_fd(struct step *step, struct mount **mount, struct inode **i
     return -EAGAIN;
   }
   step->paid = false;
-  struct inode_parts parts = {.stx = &step->stx, .mount = *mount, .fd = fd};
+  struct inode_parts parts = {.stx = &step->stx, .mount = *mount, .fd = fd, .flags = flags_of(step, *mount)};
   *mount = NULL;
   return virtiofs_passthrough_inode_enter(step->fs, &parts, inode);
 }
@@ -182,7 +187,7 @@ static int enter_file(struct virtiofs_passthrough *fs, int file, const struct st
   if (rc == 0) {
     if (paid)
       virtiofs_passthrough_fd_give(fs, 1);
-    struct inode_parts parts = {.stx = stx, .mount = mount, .handle = &handle, .verified = true};
+    struct inode_parts parts = {.stx = stx, .mount = mount, .handle = &handle, .flags = INODE_VERIFIED};
     return virtiofs_passthrough_inode_enter(fs, &parts, inode);
   }
   if (may_keep(fs, rc))

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** Options about what a guest keeps to itself, and for how long: caches and locks. */
+#ifndef VIRTIOFS_EXAMPLES_PASSTHROUGH_SHARING_H
+#define VIRTIOFS_EXAMPLES_PASSTHROUGH_SHARING_H
+
+#include <argp.h>
+
+#include <virtiofs/passthrough.h>
+
+/** What they say; input of sharing_argp, which begins with the defaults. */
+struct sharing {
+  uint64_t valid_ns; /* of names and attributes */
+  enum virtiofs_passthrough_cache cache;
+  bool writeback, allow_mmap, allow_direct_io;
+  bool readdirplus, no_readdirplus; /* neither: as the cache has it */
+  bool no_posix_lock, no_flock;
+  uint32_t lock_waiters;
+};
+
+extern const struct argp sharing_argp;
+
+/** sharing_into - put it into the server's config. */
+void sharing_into(const struct sharing *sharing, struct virtiofs_passthrough_config *config);
+
+#endif

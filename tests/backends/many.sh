@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Very many files: what the passthrough server keeps of them, and directories of them.
+#
+#   tests/backends/many.sh MANY PASSTHROUGH FILES ENTRIES
+#
+# Files lie in a file system in memory of their own, where this may mount one, else in the temporary directory.
+# Status: 0 passed, 1 failed, 77 can't be run here.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/../support/common.sh"
+
+many=$1
+passthrough=$2
+files=$3
+entries=$4
+FDS=1000
+SECONDS_MAX=30
+dir=$(mktemp -d)
+share=$dir/share
+limited=()
+server=
+failed=0
+
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
+  mountpoint -q "$share" && umount -l "$share"
+  rm -rf "$dir"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+listens() { [[ -S $dir/sock ]]; }
+
+# with WHAT COUNT FDS OPTION...: the test, on an empty share of its own.
+with() {
+  local what=$1 count=$2 fds=$3 status=0
+  shift 3
+  mkdir "$share"
+  mount -t tmpfs -o nr_inodes=0,size=4G tmpfs "$share" 2>/dev/null || true
+  ${limited[@]+"${limited[@]}"} "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
+  server=$!
+  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  say "# $what $count $*"
+  # shellcheck disable=SC2086 # $fds may be nothing
+  "$many" "$what" "$dir/sock" "$share" "$server" "$count" $fds || status=$?
+  ((status == 0)) || failed=1
+  stop_process "$server" "$SECONDS_MAX" || die "the server doesn't end: $(cat "$dir/log")"
+  server=
+  mountpoint -q "$share" && umount "$share"
+  rm -rf "$share"
+}
+
+[[ $(id -u) == 0 ]] || skip 'needs root: opening by file handle does'
+with walk "$files" "$FDS" --inode-file-handles=mandatory --inode-fds="$FDS"
+with list "$entries" '' --inode-file-handles=never
+limited=(prlimit --nofile=600:600)
+with limit 2000 '' --inode-file-handles=never
+((failed == 0))
