@@ -37,6 +37,7 @@ STRESSORS=(access chattr chdir chmod chown copy-file dentry dir dirdeep dirmany 
 cleanup() {
   local status=$?
   trap - EXIT
+  chattr -R -f -i -a "$share" >/dev/null 2>&1 || true
   if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
   if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
   mountpoint -q "$mnt" && umount -l "$mnt"
@@ -116,6 +117,8 @@ all_on() { # WHERE DIRECTORY
   works "$1" fio with_fio "$2"
   if [[ -d $dir/origin.git ]]; then works "$1" git with_git "$2"; fi
   works "$1" tar with_tar "$2"
+  # stress-ng's chattr is told to end by a signal, which may reach it just when it takes a flag back.
+  chattr -R -f -i -a "$share" >/dev/null 2>&1 || true
   find "$2" -mindepth 1 -delete 2>/dev/null || true
   [[ -z $(ls -A "$2") ]] || bad "$1: left $(find "$2" | head)"
 }
