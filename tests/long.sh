@@ -6,6 +6,7 @@
 #
 # Steps:
 #   peers     the guest test for the packaged servers and for ours, with every QEMU and kernel
+#   dax       a guest with a DAX window, of two sizes; windows and models of them
 #   tsan      a guest on four queues and a pool, with the thread sanitizer
 #   fuzz      each target for VIRTIOFS_FUZZ_SECONDS, default 300
 #   rings     ten million buffers against the model, millions of wake-ups, a larger model of the protocol, packed rings
@@ -23,6 +24,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 STEPS=(
   peers
+  dax
   tsan
   fuzz
   rings
@@ -52,6 +54,13 @@ server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --socke
 step_peers() {
   "$here/peers.sh" all
   "$here/guest/peers-run.sh" c rust passthrough "passthrough-asan-pool=$(server asan) --thread-pool-size 4"
+}
+
+step_dax() {
+  "$here/peers.sh" all
+  VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/asan/examples "$here/guest/dax.sh"
+  "$BUILD_DIR/asan/tests/client/test_dax" 100000
+  "$BUILD_DIR/clang/tests/dax/test_window" 1000000
 }
 
 step_tsan() {

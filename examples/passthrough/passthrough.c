@@ -27,10 +27,11 @@ struct settings {
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds;
   bool hide_submounts;
+  enum virtiofs_passthrough_dax dax;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS };
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS, DAX };
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -62,6 +63,18 @@ static int parse_count(const char *text, uint32_t *count) {
   return 0;
 }
 
+static int parse_dax(struct settings *settings, const char *mode) {
+  if (strcmp(mode, "always") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_ALWAYS;
+  else if (strcmp(mode, "never") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_NEVER;
+  else if (strcmp(mode, "inode") == 0)
+    settings->dax = VIRTIOFS_PASSTHROUGH_DAX_INODE;
+  else
+    return -EINVAL;
+  return 0;
+}
+
 /* What is about files that guests know. */
 static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
   switch (key) {
@@ -79,6 +92,11 @@ static error_t parse_inodes(struct settings *settings, int key, const char *arg)
   case NO_SUBMOUNTS:
     settings->hide_submounts = key == NO_SUBMOUNTS;
     return 0;
+  case DAX:
+    if (parse_dax(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --dax must be always, never or inode, not '%s'\n", arg);
+    exit(EXIT_FAILURE);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -135,6 +153,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .hide_submounts = settings->hide_submounts,
+      .dax = settings->dax,
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
@@ -176,6 +195,11 @@ int main(int argc, char **argv) {
        "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
       {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
+      {"dax", DAX, "MODE", 0,
+       "Files that a guest mounted with dax=inode maps into the window (--cache-size): always (all, the default), "
+       "never "
+       "(none, however it was mounted), or inode (those of at least 2 MiB)",
+       0},
       {0},
   };
   static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};

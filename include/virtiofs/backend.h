@@ -73,6 +73,7 @@ extern "C" {
 #define VIRTIOFS_BLOCKING_IOCTL (UINT64_C(1) << 39)
 #define VIRTIOFS_BLOCKING_POLL (UINT64_C(1) << 40)
 #define VIRTIOFS_BLOCKING_COPY_FILE_RANGE (UINT64_C(1) << 47)
+#define VIRTIOFS_BLOCKING_SETUPMAPPING (UINT64_C(1) << 48)
 #define VIRTIOFS_BLOCKING_SYNCFS (UINT64_C(1) << 50)
 #define VIRTIOFS_BLOCKING_TMPFILE (UINT64_C(1) << 51)
 #define VIRTIOFS_BLOCKING_STATX (UINT64_C(1) << 52)
@@ -343,6 +344,16 @@ struct virtiofs_ops {
 
   /** As statx(2): attributes with those that getattr lacks. NULL: the guest uses getattr. */
   int (*statx)(struct virtiofs_req *req, const struct virtiofs_statx_in *in, struct virtiofs_statx_out *out);
+
+  /**
+   * Give a descriptor by which ranges of a regular file are mapped into the guest's window: open for reading, and also
+   * for writing if @in->flags have VIRTIOFS_MAP_WRITE. It must be of the file itself, with O_CLOEXEC, on which mmap(2)
+   * works and shares its memory with read and write of the same file. The library does all else: windows, overlaps,
+   * REMOVEMAPPING, limits; and calls this again only when nothing of the file is mapped any more. Not VIRTIOFS_PENDING.
+   * -EOPNOTSUPP for what can't be mapped. NULL: there is no DAX.
+   */
+  int (*setupmapping)(struct virtiofs_req *req, const struct virtiofs_setupmapping_in *in,
+                      struct virtiofs_setupmapping_out *out);
 };
 
 /**

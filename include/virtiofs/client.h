@@ -66,7 +66,9 @@ struct virtiofs_client_config {
    * must outlive the client, and serves nobody else meanwhile.
    */
   const struct virtiofs_transport *transport;
-  void *device; /**< for example of virtiofs_device_new(), with virtiofs_device_transport() */
+  void *device;        /**< for example of virtiofs_device_new(), with virtiofs_device_transport() */
+  bool window;         /**< use the device's DAX window, if it has one */
+  uint64_t window_len; /**< of a device in this process, which is given one of so many bytes; 0: 1 GiB */
 };
 
 /**
@@ -124,6 +126,18 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_tag(struct virtiofs_client
  * back. Threads: any, one at a time.
  */
 VIRTIOFS_EXPORT void *virtiofs_client_alloc(struct virtiofs_client *client, size_t bytes);
+
+/**
+ * virtiofs_client_window - the DAX window
+ * @len: gets its bytes; may be NULL
+ *
+ * What SETUPMAPPING maps at an offset is at that offset from here; host_window.h says what else there is. Mappings are
+ * made within virtiofs_client_process() and _wait() of any queue.
+ *
+ * Return: its first byte; NULL if there is none. Lifetime: until virtiofs_client_reconnect(), after which it is
+ * another, or _free(). Threads: any.
+ */
+VIRTIOFS_EXPORT void *virtiofs_client_window(const struct virtiofs_client *client, uint64_t *len);
 
 /* ---- calls: messages of anybody's making ---- */
 

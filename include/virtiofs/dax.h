@@ -70,6 +70,20 @@ struct virtiofs_dax_step {
   uint64_t file_offset;   /**< bytes; of an unmap 0 */
 };
 
+/** Who has a window and carries steps out. */
+struct virtiofs_dax_mapper {
+  uint64_t len;          /**< of the window, in bytes; a multiple of the page */
+  uint32_t page_shift;   /**< as struct virtiofs_dax_window_config has it */
+  uint32_t max_mappings; /**< alike */
+  bool cuts;             /**< alike */
+  /**
+   * Carries a step out: 0 or -errno, and then the window is as it was. One at a time.
+   * virtiofs_host_window_step() (host_window.h) is one for windows that lie in this process's memory.
+   */
+  int (*step)(void *ctx, const struct virtiofs_dax_step *step);
+  void *ctx;
+};
+
 /** What is mapped somewhere. */
 struct virtiofs_dax_mapping {
   uint64_t window_offset, len, file_offset, file;

@@ -81,8 +81,10 @@ struct virtiofs_device_config {
   /** How long a queue's worker goes on looking for requests before it sleeps, in microseconds, while they come that
    * soon; up to 1,000,000; 0: VIRTIOFS_POLL_DEFAULT; VIRTIOFS_POLL_NONE: it sleeps at once */
   uint32_t poll_us;
-  uint64_t max_nodes;             /**< nodes that the guest may hold, up to 2^27; 0: 1,048,576; beyond: ENFILE */
-  uint64_t max_handles;           /**< open files that the guest may hold, up to 2^27; 0: 65,536; beyond: ENFILE */
+  uint64_t max_nodes;    /**< nodes that the guest may hold, up to 2^27; 0: 1,048,576; beyond: ENFILE */
+  uint64_t max_handles;  /**< open files that the guest may hold, up to 2^27; 0: 65,536; beyond: ENFILE */
+  uint64_t window_len;   /**< of the DAX window that is offered to front-ends, in bytes, a multiple of 4096; 0: none */
+  uint32_t max_mappings; /**< that a guest may have in the window, up to VIRTIOFS_DAX_MAPPINGS_MAX; 0: 65,536 */
   struct virtiofs_log log;        /**< where to speak; copied */
   const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
   void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */

@@ -48,6 +48,14 @@ enum virtiofs_passthrough_handles {
   VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY /**< file handles; -EOPNOTSUPP for files that have none */
 };
 
+/** Which files a guest mounted with dax=inode maps into its window, if it has one. */
+enum virtiofs_passthrough_dax {
+  VIRTIOFS_PASSTHROUGH_DAX_ALWAYS, /**< all */
+  VIRTIOFS_PASSTHROUGH_DAX_NEVER,  /**< none, whatever it was mounted with: no window is used */
+  VIRTIOFS_PASSTHROUGH_DAX_INODE /**< those of at least 2 MiB, the range that Linux maps at once: smaller ones waste it
+                                  */
+};
+
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
@@ -75,6 +83,7 @@ struct virtiofs_passthrough_config {
                             at most a quarter of those that guests may hold */
   bool hide_submounts; /**< don't tell guests where another of the host's file systems begins below the directory: all
                             is one to them, with numbers that may come twice */
+  enum virtiofs_passthrough_dax dax;
   enum virtiofs_passthrough_cache cache;
   bool writeback;        /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
                               it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */

@@ -28,6 +28,8 @@ extern "C" {
 /** The feature that every driver of today accepts. Specification: 6. */
 #define VIRTIOFS_TRANSPORT_F_VERSION_1 (UINT64_C(1) << 32)
 
+struct virtiofs_dax_mapper;
+
 /** A driver that is ready: DRIVER_OK. Zero means default. */
 struct virtiofs_transport_driver {
   size_t size;                 /**< sizeof(struct virtiofs_transport_driver) */
@@ -45,6 +47,9 @@ struct virtiofs_transport_driver {
   void (*broken)(void *ctx, uint32_t queue);
   void *ctx;  /**< of the two */
   bool polls; /**< process is called all the time: the device need not be notified */
+  /** Maps files into the guest's DAX window, from within process (dax.h); copied. NULL: the guest has none. At stop all is
+   * unmapped. */
+  const struct virtiofs_dax_mapper *mapper;
 };
 
 /** A queue that the driver has set up. */

@@ -618,6 +618,10 @@ struct virtiofs_setupmapping_in {
   uint64_t window_offset; /**< in the window, bytes; with @len does not wrap */
 };
 
+struct virtiofs_setupmapping_out {
+  int fd; /**< a descriptor of the file itself; taken: it is closed when nothing of it is mapped any more */
+};
+
 /** One range of the window. */
 struct virtiofs_window_range {
   uint64_t offset, len; /**< bytes */

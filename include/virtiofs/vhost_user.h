@@ -45,6 +45,7 @@ enum virtiofs_vhost_user_request {
   VIRTIOFS_VHOST_USER_GET_MAX_MEM_SLOTS = 36,
   VIRTIOFS_VHOST_USER_ADD_MEM_REG = 37,
   VIRTIOFS_VHOST_USER_REM_MEM_REG = 38,
+  VIRTIOFS_VHOST_USER_GET_SHMEM_CONFIG = 44,
   VIRTIOFS_VHOST_USER_REQUEST_MAX = 46, /**< one more than the largest number in the specification */
 };
 
@@ -57,8 +58,10 @@ enum virtiofs_vhost_user_request {
 #define VIRTIOFS_VHOST_USER_PROTOCOL_F_REPLY_ACK (UINT64_C(1) << 3)
 #define VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_REQ (UINT64_C(1) << 5)
 #define VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIG (UINT64_C(1) << 9)
+#define VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD (UINT64_C(1) << 10)
 #define VIRTIOFS_VHOST_USER_PROTOCOL_F_RESET_DEVICE (UINT64_C(1) << 13)
 #define VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS (UINT64_C(1) << 15)
+#define VIRTIOFS_VHOST_USER_PROTOCOL_F_SHMEM (UINT64_C(1) << 22)
 
 /** virtiofs_vhost_user_header.flags: version in bits 0-1, always 1. */
 #define VIRTIOFS_VHOST_USER_VERSION 1U
@@ -114,6 +117,29 @@ struct virtiofs_vhost_user_config {
   uint8_t data[VIRTIOFS_VHOST_USER_CONFIG_MAX];
 };
 
+/** Regions of shared memory in GET_SHMEM_CONFIG. */
+#define VIRTIOFS_VHOST_USER_SHMEM_REGIONS 256U
+
+/** Reply to GET_SHMEM_CONFIG: bytes of each region, 0 if there is none. virtio-fs has the DAX window as region 0. */
+struct virtiofs_vhost_user_shmem_config {
+  uint32_t count, padding; /**< how many there are */
+  uint64_t sizes[VIRTIOFS_VHOST_USER_SHMEM_REGIONS];
+};
+
+#define VIRTIOFS_VHOST_USER_MMAP_WRITE (UINT64_C(1) << 0)
+
+/** Payload of SHMEM_MAP and SHMEM_UNMAP; all in bytes. */
+struct virtiofs_vhost_user_mmap {
+  uint8_t shmid, padding[7];
+  uint64_t fd_offset, shm_offset, len, flags;
+};
+
+/** What a back-end asks of the front-end, on the socket of SET_BACKEND_REQ_FD. */
+enum virtiofs_vhost_user_backend_request {
+  VIRTIOFS_VHOST_USER_BACKEND_SHMEM_MAP = 9,
+  VIRTIOFS_VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
+};
+
 /** Any payload. */
 union virtiofs_vhost_user_payload {
   uint64_t u64;
@@ -122,6 +148,8 @@ union virtiofs_vhost_user_payload {
   struct virtiofs_vhost_user_mem_table table;
   struct virtiofs_vhost_user_mem_region region;
   struct virtiofs_vhost_user_config config;
+  struct virtiofs_vhost_user_shmem_config shmem;
+  struct virtiofs_vhost_user_mmap mmap;
 };
 
 /** A message. */

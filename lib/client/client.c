@@ -66,7 +66,8 @@ static int connect_to(const char *path) {
 }
 
 static int negotiate(struct virtiofs_client *client) {
-  struct virtiofs_vhost_wants wants = {.features = client->config.features, .required = F_VERSION_1};
+  struct virtiofs_vhost_wants wants = {
+      .features = client->config.features, .required = F_VERSION_1, .window = client->config.window};
   uint64_t queues;
   if (client->config.transport != NULL)
     return virtiofs_client_local_negotiate(client);
@@ -186,6 +187,7 @@ static int client_new(struct virtiofs_client **out, const struct virtiofs_client
   client->socket_path = socket_path;
   client->count = 1 + config->request_queues;
   client->memory_fd = -1;
+  pthread_mutex_init(&client->shmem_lock, NULL);
   pthread_mutex_init(&client->forget_lock, NULL);
   for (uint32_t i = 0; i < client->count; i++)
     client->queues[i].kick_fd = client->queues[i].call_fd = -1;
@@ -208,6 +210,8 @@ int virtiofs_client_new(struct virtiofs_client **out, const struct virtiofs_clie
   if (rc != 0)
     return rc;
   rc = negotiate(client);
+  if (rc == 0)
+    rc = virtiofs_client_window_open(client);
   if (rc == 0)
     rc = make_memory(client);
   for (uint32_t i = 0; rc == 0 && i < client->count; i++)
@@ -242,6 +246,8 @@ static int connect_again(struct virtiofs_client *client) {
     rc = -ENOTSUP;
   client->fe.features = features;
   if (rc == 0)
+    rc = virtiofs_client_window_open(client);
+  if (rc == 0)
     rc = virtiofs_vhost_frontend_memory(&client->fe, client->memory_fd, VIRTIOFS_CLIENT_GPA, client->memory,
                                         client->size);
   for (uint32_t i = 0; rc == 0 && i < client->count; i++)
@@ -254,6 +260,7 @@ int virtiofs_client_reconnect(struct virtiofs_client *client) {
     return -EINVAL;
   (void)virtiofs_client_break(client, -ECONNRESET);
   virtiofs_vhost_frontend_close(&client->fe);
+  virtiofs_client_window_close(client);
   for (uint32_t i = 0; i < client->count; i++)
     virtiofs_client_give_up(client, &client->queues[i]);
   client->proto = (struct virtiofs_fuse_proto){.agreed = false};
@@ -269,6 +276,7 @@ void virtiofs_client_free(struct virtiofs_client *client) {
     return;
   virtiofs_client_local_stop(client);
   virtiofs_vhost_frontend_close(&client->fe);
+  virtiofs_client_window_close(client);
   for (uint32_t i = 0; i < client->count; i++) {
     struct virtiofs_client_queue *queue = &client->queues[i];
     virtiofs_driverq_free(queue->ring);
@@ -283,6 +291,7 @@ void virtiofs_client_free(struct virtiofs_client *client) {
     munmap(client->memory, client->size);
   if (client->memory_fd >= 0)
     close(client->memory_fd);
+  pthread_mutex_destroy(&client->shmem_lock);
   pthread_mutex_destroy(&client->forget_lock);
   free(client->socket_path);
   free(client);

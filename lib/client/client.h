@@ -10,6 +10,7 @@
 #include <virtiofs/driverq.h>
 
 #include "vhost/frontend.h"
+#include "vhost/shmem.h"
 
 #define VIRTIOFS_CLIENT_QUEUES_MAX 65U
 /* Where the memory begins for the device. */
@@ -39,7 +40,10 @@ struct virtiofs_client {
   uint32_t count;     /* of queues */
   int memory_fd;
   unsigned char *memory;
-  size_t size, used;           /* bytes of memory */
+  size_t size, used; /* bytes of memory */
+  bool has_window;
+  struct virtiofs_vhost_shmem shmem; /* of a device in this process only the window */
+  pthread_mutex_t shmem_lock;
   pthread_mutex_t forget_lock; /* of queue 0, for views */
   struct virtiofs_client_queue queues[VIRTIOFS_CLIENT_QUEUES_MAX];
 };
@@ -57,6 +61,18 @@ int virtiofs_client_local_negotiate(struct virtiofs_client *client);
 int virtiofs_client_local_memory(struct virtiofs_client *client);
 int virtiofs_client_local_ring(struct virtiofs_client *client, uint32_t index, const struct virtiofs_vhost_ring *ring);
 void virtiofs_client_local_stop(struct virtiofs_client *client);
+
+/* ---- window.c ---- */
+
+/* 0, also if the device has no window; -errno. */
+int virtiofs_client_window_open(struct virtiofs_client *client);
+void virtiofs_client_window_close(struct virtiofs_client *client);
+
+/* Maps what the device asks for now. 0 or -errno, which breaks the connection. Any thread. */
+int virtiofs_client_window_serve(struct virtiofs_client *client);
+
+/* For poll(2); -1: none. */
+int virtiofs_client_window_fd(const struct virtiofs_client *client);
 
 /* ---- request.c ---- */
 

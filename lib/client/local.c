@@ -19,6 +19,12 @@ int virtiofs_client_local_memory(struct virtiofs_client *client) {
   struct virtiofs_memory_region region = {
       .gpa = VIRTIOFS_CLIENT_GPA, .size = client->size, .uva = (uintptr_t)client->memory, .host = client->memory};
   struct virtiofs_transport_driver driver = {.size = sizeof(driver), .features = client->fe.features, .polls = true};
+  struct virtiofs_dax_mapper mapper = {.cuts = true, .step = virtiofs_host_window_step};
+  if (client->has_window) {
+    mapper.len = virtiofs_host_window_len(client->shmem.window);
+    mapper.ctx = client->shmem.window;
+    driver.mapper = &mapper;
+  }
   int rc = virtiofs_memory_new(&driver.map, &region, 1, NULL);
   if (rc != 0)
     return rc;

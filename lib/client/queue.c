@@ -11,6 +11,8 @@
 #define PARTS_MAX 1024U
 /* How often a client that polls looks at the clock. */
 #define LOOKS 4096U
+/* ... and whether the device asks for a mapping. */
+#define LOOKS_AT_WINDOW 64U
 
 int virtiofs_client_break(struct virtiofs_client *client, int error) {
   int none = 0;
@@ -108,11 +110,19 @@ static int take_all(struct virtiofs_client *client, struct virtiofs_client_queue
   return count;
 }
 
+static void serve_window(struct virtiofs_client *client) {
+  int rc = virtiofs_client_window_serve(client);
+  if (rc < 0)
+    (void)virtiofs_client_break(client, rc);
+}
+
 int virtiofs_client_process(struct virtiofs_client *client, uint32_t index) {
   struct virtiofs_client_queue *queue = &client->queues[index];
   int count = take_all(client, queue);
   if (count == 0 && !is_idle(client, index))
     count = take_all(client, queue);
+  if (count == 0 && !client->config.poll)
+    serve_window(client);
   int rc = atomic_load_explicit(&client->broken, memory_order_relaxed);
   if (rc != 0)
     virtiofs_client_give_up(client, queue);
@@ -138,12 +148,13 @@ static int look_around(const struct virtiofs_client *client, int64_t deadline) {
 }
 
 static int sleep_on(struct virtiofs_client *client, uint32_t index, int64_t deadline) {
-  struct pollfd fds[2] = {{.fd = virtiofs_client_fd(client, index), .events = POLLIN},
-                          {.fd = client->fe.sock.fd, .events = POLLIN}};
+  struct pollfd fds[3] = {{.fd = virtiofs_client_fd(client, index), .events = POLLIN},
+                          {.fd = client->fe.sock.fd, .events = POLLIN},
+                          {.fd = virtiofs_client_window_fd(client), .events = POLLIN}};
   for (;;) {
     uint64_t count;
     int64_t left = deadline < 0 ? -1 : deadline - now_ms();
-    int ready = deadline >= 0 && left < 0 ? 0 : poll(fds, 2, (int)left);
+    int ready = deadline >= 0 && left < 0 ? 0 : poll(fds, 3, (int)left);
     if (ready < 0 && errno == EINTR)
       continue;
     if (ready <= 0)
@@ -153,6 +164,8 @@ static int sleep_on(struct virtiofs_client *client, uint32_t index, int64_t dead
       (void)n;
       return 0;
     }
+    if (fds[1].revents == 0)
+      return 0; /* the window is served before the next look */
     /* It says nothing unasked. */
     return -ECONNRESET;
   }
@@ -168,6 +181,8 @@ int virtiofs_client_wait(struct virtiofs_client *client, uint32_t index) {
     if (rc != 0 || queue->in_flight == 0)
       return rc;
     if (client->config.poll) {
+      if (looks % LOOKS_AT_WINDOW == 0)
+        serve_window(client);
       rc = looks % LOOKS == 0 ? look_around(client, deadline) : 0;
     } else {
       if (is_idle(client, index) && !virtiofs_driverq_want_call(queue->ring))

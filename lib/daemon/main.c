@@ -121,6 +121,7 @@ static int run(const struct virtiofs_daemon_options *options, const struct virti
       .request_queues = options->queues != 0 || options->mountpoint == NULL ? options->queues : MOUNT_THREADS,
       .pool_threads = options->pool_threads,
       .poll_us = options->poll_us,
+      .window_len = options->cache_size,
       .max_nodes = config->max_nodes,
       .max_handles = config->max_handles,
       .log = {.fn = virtiofs_log_stderr, .level = options->log_level},

@@ -10,6 +10,8 @@
 #include <virtiofs/device.h>
 
 #define POOL_MAX 64U
+#define WINDOW_MAX (UINT64_C(64) << 40)
+#define WINDOW_PAGE 4096U
 #define SHOWN_MAX 128
 #define RECORD_DATA_MAX (1U << 20)
 
@@ -22,6 +24,7 @@ enum {
   KEY_QUEUES,
   KEY_POOL,
   KEY_POLL,
+  KEY_CACHE_SIZE,
   KEY_LOG_LEVEL,
   KEY_RECORD,
   KEY_RECORD_DATA,
@@ -39,6 +42,8 @@ static const struct argp_option argp_options[] = {
     {"poll-us", KEY_POLL, "N", 0,
      "How long a queue that was busy is watched before its thread sleeps, in microseconds; 0: not at all (default 100)",
      0},
+    {"cache-size", KEY_CACHE_SIZE, "BYTES", 0,
+     "Offer a DAX window of so many bytes, with K, M, G or T after the number for more; 0, the default: none", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
@@ -76,6 +81,19 @@ static uint32_t number(const struct argp_state *state, const char *option, const
   if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < low || value > high)
     fail(state, option, text);
   return (uint32_t)value;
+}
+
+static uint64_t bytes(const struct argp_state *state, const char *option, const char *text) {
+  static const char units[] = "KMGT";
+  char *end;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  const char *unit = *end != 0 ? strchr(units, *end) : NULL;
+  unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+  bool right = errno == 0 && end != text && text[0] >= '0' && text[0] <= '9' && end[unit != NULL] == 0;
+  if (!right || value > WINDOW_MAX >> shift || (value << shift) % WINDOW_PAGE != 0)
+    fail(state, option, text);
+  return value << shift;
 }
 
 static enum virtiofs_log_level level(const struct argp_state *state, const char *text) {
@@ -140,6 +158,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);
     if (options->poll_us == 0)
       options->poll_us = VIRTIOFS_POLL_NONE;
+    return 0;
+  case KEY_CACHE_SIZE:
+    options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
     return 0;
   case KEY_LOG_LEVEL:
     options->log_level = level(state, arg);

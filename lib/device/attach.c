@@ -50,6 +50,21 @@ static int watch_queues(struct virtiofs_device *dev) {
   return rc;
 }
 
+static int set_window(struct virtiofs_device *dev, const struct virtiofs_dax_mapper *mapper) {
+  if (mapper == NULL)
+    return 0;
+  struct virtiofs_session_window_config config = {.len = mapper->len,
+                                                  .page_shift = mapper->page_shift,
+                                                  .max_mappings = mapper->max_mappings,
+                                                  .cuts = mapper->cuts,
+                                                  .step = mapper->step,
+                                                  .close = virtiofs_device_window_close,
+                                                  .ctx = mapper->ctx};
+  int rc = mapper->step != NULL ? virtiofs_session_set_window(dev->session, &config) : -EINVAL;
+  virtiofs_session_use_window(dev->session, rc == 0);
+  return rc;
+}
+
 static void unwatch_queues(struct virtiofs_device *dev) {
   if (dev->poll_fd >= 0)
     close(dev->poll_fd);
@@ -67,8 +82,11 @@ int virtiofs_device_attach(struct virtiofs_device *dev, const struct virtiofs_tr
     rc = virtiofs_pool_start(&dev->pool, dev->pool_threads);
   if (rc != 0)
     return rc;
-  rc = watch_queues(dev);
+  rc = set_window(dev, driver.mapper);
+  if (rc == 0)
+    rc = watch_queues(dev);
   if (rc != 0) {
+    virtiofs_session_remove_window(dev->session);
     unwatch_queues(dev);
     return rc;
   }
@@ -76,6 +94,7 @@ int virtiofs_device_attach(struct virtiofs_device *dev, const struct virtiofs_tr
   dev->driver.map = NULL;
   dev->map = virtiofs_memory_ref(driver.map);
   dev->features = driver.features;
+  dev->driver.mapper = NULL;
   for (uint32_t i = 0; i < dev->vrings; i++)
     dev->queues[i].driver_here = &dev->driver;
   atomic_store(&dev->attached, true);
@@ -87,7 +106,9 @@ void virtiofs_device_detach(struct virtiofs_device *dev) {
     return;
   for (uint32_t i = 0; i < dev->vrings; i++)
     (void)virtiofs_device_queue_stop(dev, i, NULL);
+  virtiofs_session_unmap_window(dev->session);
   virtiofs_session_reset(dev->session);
+  virtiofs_session_remove_window(dev->session);
   for (uint32_t i = 0; i < dev->vrings; i++)
     dev->queues[i].driver_here = NULL;
   unwatch_queues(dev);

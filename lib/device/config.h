@@ -7,13 +7,15 @@
 
 #include <virtiofs/device.h>
 
-/* Little-endian. Without VIRTIO_FS_F_NOTIFICATION there is nothing behind it. */
+/* Little-endian. Without VIRTIO_FS_F_NOTIFICATION no driver reads the last field, but front-ends read all of it at
+ * once. */
 struct virtiofs_config_space {
   uint8_t tag[VIRTIOFS_TAG_MAX]; /* not terminated if all bytes are used */
   uint32_t num_request_queues;
+  uint32_t notify_buf_size; /* 0 */
 };
 
-_Static_assert(sizeof(struct virtiofs_config_space) == 40, "virtio 1.3, 5.11.4");
+_Static_assert(sizeof(struct virtiofs_config_space) == 44, "virtio 1.3, 5.11.4");
 
 /* @tag: NULL for none. 0; -EINVAL if it is empty, too long or has a newline, which Linux refuses. */
 int virtiofs_config_space_init(struct virtiofs_config_space *config, const char *tag, uint32_t request_queues);

@@ -11,6 +11,7 @@
 #include "base/config.h"
 
 #define MAX_WRITE (1U << 20)
+#define WINDOW_PAGE 4096U
 #define MIN_WRITE 4096U
 #define DEFAULT_NODES (UINT64_C(1) << 20)
 #define DEFAULT_HANDLES (UINT64_C(1) << 16)
@@ -52,7 +53,8 @@ static int complete_config(struct virtiofs_device_config *config) {
     config->poll_us = 0;
   if (config->ops == NULL || config->request_queues > VIRTIOFS_REQUEST_QUEUES_MAX ||
       config->pool_threads > VIRTIOFS_POOL_MAX || config->max_write < MIN_WRITE || config->max_write > MAX_WRITE ||
-      config->poll_us > VIRTIOFS_POLL_MAX || config->max_nodes > VIRTIOFS_IDS_MAX ||
+      config->poll_us > VIRTIOFS_POLL_MAX || config->window_len % WINDOW_PAGE != 0 ||
+      config->max_mappings > VIRTIOFS_DAX_MAPPINGS_MAX || config->max_nodes > VIRTIOFS_IDS_MAX ||
       config->max_handles > VIRTIOFS_IDS_MAX)
     return -EINVAL;
   return 0;
@@ -135,6 +137,9 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   if (rc == 0)
     rc = make_session(dev, &config);
   virtiofs_reaper_init(&dev->reaper, dev->session);
+  virtiofs_device_window_init(&dev->window, dev->session, &dev->log);
+  dev->window.len = config.window_len;
+  dev->window.max_mappings = config.max_mappings;
   if (rc == 0)
     rc = make_queues(dev, &config);
   if (rc != 0) {
@@ -173,6 +178,7 @@ void virtiofs_device_free(struct virtiofs_device *dev) {
   virtiofs_pool_stop(&dev->pool);
   virtiofs_device_free_mounts(dev);
   virtiofs_session_free(dev->session);
+  virtiofs_device_window_fini(&dev->window);
   virtiofs_reaper_fini(&dev->reaper);
   for (uint32_t i = 0; i < dev->vrings; i++)
     virtiofs_queue_fini(&dev->queues[i]);

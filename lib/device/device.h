@@ -8,6 +8,7 @@
 #include "device/config.h"
 #include "device/queue.h"
 #include "device/reaper.h"
+#include "device/window.h"
 
 #define VIRTIOFS_VRINGS_MAX (1U + VIRTIOFS_REQUEST_QUEUES_MAX)
 
@@ -20,6 +21,7 @@ struct virtiofs_device {
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;
   struct virtiofs_late late;
+  struct virtiofs_device_window window;
   struct virtiofs_config_space config;
   bool has_tag;
   uint32_t pool_threads;

@@ -57,6 +57,11 @@ static int on_ring_start(void *ctx, uint32_t index, const struct virtiofs_vhost_
 static int on_ring_stop(void *ctx, uint32_t index, uint32_t *base) {
   struct virtiofs_device *dev = ctx;
   *base = virtiofs_queue_stop(&dev->queues[index]);
+  bool runs = false;
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    runs |= dev->queues[i].running;
+  if (!runs)
+    virtiofs_session_rings_stopped(dev->session);
   virtiofs_log_write(&dev->log, VIRTIOFS_LOG_DEBUG, dev->queues[index].tag, "stopped: base %u", *base);
   return 0;
 }
@@ -71,10 +76,17 @@ static int on_config(void *ctx, uint32_t offset, uint32_t size, void *data) {
   return virtiofs_config_space_read(&dev->config, offset, size, data);
 }
 
+static int on_window(void *ctx, int fd) {
+  struct virtiofs_device *dev = ctx;
+  return virtiofs_device_window_start(&dev->window, fd);
+}
+
+/* The front-end drops what it has mapped. */
 static int on_reset(void *ctx) {
   struct virtiofs_device *dev = ctx;
   virtiofs_reaper_stop(&dev->reaper);
   virtiofs_session_reset(dev->session);
+  virtiofs_session_forget_window(dev->session);
   return virtiofs_reaper_start(&dev->reaper);
 }
 
@@ -85,6 +97,7 @@ static const struct virtiofs_vhost_events events = {
     .ring_stop = on_ring_stop,
     .ring_fds = on_ring_fds,
     .config = on_config,
+    .window = on_window,
     .reset = on_reset,
 };
 
@@ -107,9 +120,12 @@ static int talk(struct virtiofs_device *dev, struct virtiofs_vhost_backend *back
 
 /* Nothing of the guest is left afterwards. */
 static void leave(struct virtiofs_device *dev, struct virtiofs_vhost_backend *backend) {
+  /* First: queues that stop wait for what it is asked. */
+  virtiofs_device_window_stop(&dev->window);
   virtiofs_vhost_backend_free(backend);
   virtiofs_reaper_stop(&dev->reaper);
   virtiofs_session_reset(dev->session);
+  virtiofs_session_remove_window(dev->session);
   virtiofs_memory_unref(dev->map);
   dev->map = NULL;
   dev->features = 0;
@@ -124,14 +140,18 @@ static int serve(struct virtiofs_device *dev, struct virtiofs_vhost_socket *sock
       .log = &dev->log,
       .features = VIRTIOFS_DEVICE_FEATURES,
       .has_config = dev->has_tag,
+      .window_len = dev->window.len,
       .vrings = dev->vrings,
   };
   int fd = sock->fd;
   int rc = virtiofs_vhost_backend_new(&backend, &config);
   if (rc != 0)
     return rc;
-  rc = virtiofs_reaper_start(&dev->reaper);
+  rc = virtiofs_device_window_offer(&dev->window);
+  if (rc == 0)
+    rc = virtiofs_reaper_start(&dev->reaper);
   if (rc != 0) {
+    virtiofs_session_remove_window(dev->session);
     virtiofs_vhost_backend_free(backend);
     return rc;
   }

@@ -66,8 +66,8 @@ static void put(union payload *wire, const struct virtiofs_fuse_notify *notify) 
     wire->store = (struct virtiofs_wire_notify_store){notify->node, (uint64_t)notify->offset, notify->size, 0};
     return;
   case VIRTIOFS_FUSE_NOTIFY_RETRIEVE:
-    wire->retrieve = (struct virtiofs_wire_notify_retrieve){notify->unique, notify->node, (uint64_t)notify->offset,
-                                                            notify->size, 0};
+    wire->retrieve =
+        (struct virtiofs_wire_notify_retrieve){notify->unique, notify->node, (uint64_t)notify->offset, notify->size, 0};
     return;
   case VIRTIOFS_FUSE_NOTIFY_PRUNE:
     wire->prune.count = notify->size;

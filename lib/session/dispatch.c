@@ -162,6 +162,8 @@ static const struct operation operations[VIRTIOFS_FUSE_COPY_FILE_RANGE_64 + 1] =
                                           FILE_OF(copy_file_range),
                                           OTHER(copy_file_range, node_out),
                                           OTHER_FILE(copy_file_range, handle_out)},
+    [VIRTIOFS_FUSE_SETUPMAPPING] = {.call = virtiofs_session_setupmapping},
+    [VIRTIOFS_FUSE_REMOVEMAPPING] = {.call = virtiofs_session_removemapping, .flags = MAYBE_NODE},
     [VIRTIOFS_FUSE_SYNCFS] = {.call = call_syncfs},
     [VIRTIOFS_FUSE_TMPFILE] = {.call = call_tmpfile, .flags = NEW_NODE | NEW_HANDLE},
     [VIRTIOFS_FUSE_STATX] = {.call = call_statx, FILE_OF(statx), .flags = MAYBE_HANDLE | ANY_HANDLE},

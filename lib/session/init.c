@@ -104,6 +104,7 @@ static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
   if (rc != 0)
     return rc;
   wants.flags = virtiofs_fuse_init_wanted(operations(session), out.semantics);
+  wants.map_alignment = virtiofs_session_window_shift(session);
   wants.max_write = out.max_write;
   wants.time_gran = out.time_gran;
   wants.request_timeout = out.request_timeout;
@@ -124,8 +125,7 @@ static void say_started(struct virtiofs_session *session, const struct virtiofs_
                        (unsigned long long)in->flags, (unsigned long long)out->flags, out->max_write);
 }
 
-/* The state is VIRTIOFS_SESSION_SWITCH. */
-static void run(struct virtiofs_session *session, struct virtiofs_req *req) {
+void virtiofs_session_run_parked(struct virtiofs_session *session, struct virtiofs_req *req) {
   int rc = 0;
   if (req->fuse.header.opcode == VIRTIOFS_FUSE_INIT) {
     rc = start(session, req);
@@ -157,8 +157,8 @@ void virtiofs_session_unpark(struct virtiofs_session *session) {
     atomic_store(&session->state, VIRTIOFS_SESSION_SWITCH);
   }
   virtiofs_spin_unlock(&session->park_lock);
-  if (req != NULL)
-    run(session, req);
+  if (req != NULL && !virtiofs_session_window_clear(session, req))
+    virtiofs_session_run_parked(session, req);
 }
 
 void virtiofs_session_give_up_parked(struct virtiofs_session *session, uint32_t lane) {

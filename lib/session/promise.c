@@ -30,6 +30,8 @@ uint64_t virtiofs_session_without(uint64_t without, uint64_t *bad) {
     without |= BIT(RENAME2);
   if ((without & BIT(COPY_FILE_RANGE)) != 0)
     without |= BIT(COPY_FILE_RANGE_64);
+  if ((without & BIT(SETUPMAPPING)) != 0)
+    without |= BIT(REMOVEMAPPING);
   return without;
 }
 

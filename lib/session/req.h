@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/spin.h"
 #include "nodes/table.h"
+#include "session/dax.h"
 #include "session/session.h"
 
 /* Which of a request's slots is what. */
@@ -47,8 +48,8 @@ struct virtiofs_readdir_out {
 struct virtiofs_req {
   struct virtiofs_session *session;
   struct virtiofs_message *msg;
-  /* The session's when it came, as it may be answered in the next one. Of the keeper: the present ones, which may change
-   * while a late answer has it tell the backend something. Relaxed. */
+  /* The session's when it came, as it may be answered in the next one. Of the keeper: the present ones, which may
+   * change while a late answer has it tell the backend something. Relaxed. */
   _Atomic uint64_t semantics;
   uint32_t lane;
   enum virtiofs_phase phase; /* under the lane's lock once the request is shared */
@@ -59,10 +60,11 @@ struct virtiofs_req {
   bool holds_data; /* the backend may touch guest memory */
   int rc;
   struct virtiofs_idslot *slots[VIRTIOFS_HAZARDS];
-  struct virtiofs_req *prev, *next; /* on the lane's list */
+  struct virtiofs_req *prev, *next;  /* on the lane's list */
+  struct virtiofs_req *next_mapping; /* dax.c's */
   virtiofs_req_cancel_fn *on_cancel;
   void *data;
-  struct iovec *cut; /* the segment of the reply that was cut where its data begins; NULL: none */
+  struct iovec *cut;  /* the segment of the reply that was cut where its data begins; NULL: none */
   struct iovec uncut; /* what stood there */
   union virtiofs_fuse_out out;
   struct virtiofs_readdir_out dir;
@@ -76,10 +78,10 @@ struct virtiofs_session_lane {
 };
 
 enum virtiofs_session_state {
-  VIRTIOFS_SESSION_NONE,    /* only INIT is served */
+  VIRTIOFS_SESSION_NONE, /* only INIT is served */
   VIRTIOFS_SESSION_RUNNING,
-  VIRTIOFS_SESSION_PARKED,  /* an INIT or DESTROY waits for older requests */
-  VIRTIOFS_SESSION_SWITCH,  /* it runs */
+  VIRTIOFS_SESSION_PARKED, /* an INIT or DESTROY waits for older requests */
+  VIRTIOFS_SESSION_SWITCH, /* it runs */
 };
 
 /* Interrupts that are remembered. */
@@ -95,9 +97,9 @@ struct virtiofs_session {
   atomic_uint housekeeping; /* in flight, as a lane's: the backend is being told what was given back */
   _Atomic(enum virtiofs_session_state) state;
   struct virtiofs_fuse_proto proto; /* changes only in VIRTIOFS_SESSION_SWITCH, as does the next */
-  uint64_t semantics; /* the backend's promises that were agreed on */
-  uint64_t without;   /* opcodes of operations that this mount does without; changes as @proto does */
-  struct virtiofs_spin park_lock; /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
+  uint64_t semantics;               /* the backend's promises that were agreed on */
+  uint64_t without;                 /* opcodes of operations that this mount does without; changes as @proto does */
+  struct virtiofs_spin park_lock;   /* for @parked, and for leaving VIRTIOFS_SESSION_PARKED */
   struct virtiofs_req *parked;
   bool begun; /* the backend's init has succeeded and destroy was not called */
   struct virtiofs_hazards hazards;
@@ -111,7 +113,9 @@ struct virtiofs_session {
   struct virtiofs_spin early_lock;
   atomic_uint early_count; /* so far */
   uint64_t early[VIRTIOFS_EARLY];
-  struct virtiofs_req *keeper; /* the request that housekeeping passes to the backend */
+  atomic_bool rings_stopped;        /* and no request has come since */
+  struct virtiofs_session_dax *dax; /* NULL: there is no window */
+  struct virtiofs_req *keeper;      /* the request that housekeeping passes to the backend */
 };
 
 /* ---- request.c ---- */
@@ -143,6 +147,9 @@ void virtiofs_req_let_go(struct virtiofs_req *req);
 
 /* Takes an INIT or DESTROY. The lane's thread. */
 void virtiofs_session_park(struct virtiofs_req *req);
+
+/* Runs what was parked, in VIRTIOFS_SESSION_SWITCH. */
+void virtiofs_session_run_parked(struct virtiofs_session *session, struct virtiofs_req *req);
 
 /* Runs what is parked if nothing else is in flight. Any thread. */
 void virtiofs_session_unpark(struct virtiofs_session *session);

@@ -171,6 +171,8 @@ enum virtiofs_submit virtiofs_session_submit(struct virtiofs_session *session, u
   bool running = atomic_load(&session->state) == VIRTIOFS_SESSION_RUNNING;
   int rc = decode(req, running);
   uint32_t opcode = req->fuse.header.opcode;
+  if (atomic_load_explicit(&session->rings_stopped, memory_order_relaxed) && opcode != VIRTIOFS_FUSE_INIT)
+    atomic_store(&session->rings_stopped, false); /* a pause */
   if (rc == 0)
     trace_request(req);
   if (rc == 0 && (!has_room(req) || !has_place(req))) {

@@ -59,6 +59,7 @@ void virtiofs_session_free(struct virtiofs_session *session) {
     return;
   if (session->keeper != NULL)
     virtiofs_session_reset(session);
+  virtiofs_session_remove_window(session);
   virtiofs_idtable_fini(&session->nodes);
   virtiofs_idtable_fini(&session->handles);
   virtiofs_hazards_fini(&session->hazards);

@@ -12,6 +12,7 @@
 #define VIRTIOFS_LIB_SESSION_SESSION_H
 
 #include <virtiofs/backend.h>
+#include <virtiofs/dax.h>
 #include <virtiofs/log.h>
 #include <virtiofs/message.h>
 
@@ -73,6 +74,42 @@ bool virtiofs_session_abandoned(const struct virtiofs_req *req);
 
 /* Ends the session, as DESTROY does. Nothing may be in flight. */
 void virtiofs_session_reset(struct virtiofs_session *session);
+
+/* ---- dax.c ---- */
+
+/* Where files are mapped for the guest. */
+struct virtiofs_session_window_config {
+  uint64_t len;
+  uint32_t page_shift, max_mappings;
+  bool cuts; /* as struct virtiofs_dax_window_config has it */
+  /* Carries a step out: 0, -errno, or VIRTIOFS_PENDING: then virtiofs_session_step_done() is called once, by any
+   * thread, perhaps before this has returned. One at a time. */
+  int (*step)(void *ctx, const struct virtiofs_dax_step *step);
+  void (*close)(void *ctx, int fd);
+  void *ctx;
+};
+
+/* From now on there is a window, which nobody uses yet. Nothing is in flight. 0, -EINVAL or -ENOMEM. */
+int virtiofs_session_set_window(struct virtiofs_session *session, const struct virtiofs_session_window_config *config);
+
+/* Unmaps all, in steps that are never pending. No request is in flight. */
+void virtiofs_session_unmap_window(struct virtiofs_session *session);
+
+/* There is none any more; nothing is unmapped. Nothing is in flight, nor a step. */
+void virtiofs_session_remove_window(struct virtiofs_session *session);
+
+/* May guests use it? What runs goes on. Any thread. */
+void virtiofs_session_use_window(struct virtiofs_session *session, bool usable);
+
+/* A step that was pending is done, with 0 or -errno. */
+void virtiofs_session_step_done(struct virtiofs_session *session, int rc);
+
+/* All rings have stopped. If what the guest says next is INIT, its device was reset, and whoever has the window has
+ * dropped all that was mapped. The control thread. */
+void virtiofs_session_rings_stopped(struct virtiofs_session *session);
+
+/* Whoever has the window has dropped all that is mapped. No request is in flight; a step may be. */
+void virtiofs_session_forget_window(struct virtiofs_session *session);
 
 /* Tells the backend what the guest has given back. Any thread, not from an operation. */
 void virtiofs_session_reclaim(struct virtiofs_session *session);

@@ -33,6 +33,7 @@ static virtiofs_vhost_control_fn *const handlers[VIRTIOFS_VHOST_USER_REQUEST_MAX
     [VIRTIOFS_VHOST_USER_GET_MAX_MEM_SLOTS] = virtiofs_vhost_control_get_max_mem_slots,
     [VIRTIOFS_VHOST_USER_ADD_MEM_REG] = virtiofs_vhost_control_add_mem_reg,
     [VIRTIOFS_VHOST_USER_REM_MEM_REG] = virtiofs_vhost_control_rem_mem_reg,
+    [VIRTIOFS_VHOST_USER_GET_SHMEM_CONFIG] = virtiofs_vhost_control_get_shmem_config,
 };
 
 int virtiofs_vhost_backend_new(struct virtiofs_vhost_backend **out,

@@ -17,8 +17,8 @@
 
 /** What the front-end has said of a ring. */
 struct virtiofs_vhost_vring {
-  uint32_t num;   /**< size; 0: not told */
-  uint32_t base;  /**< where the ring begins, as SET_VRING_BASE writes it; when it starts without being told: at first */
+  uint32_t num;  /**< size; 0: not told */
+  uint32_t base; /**< where the ring begins, as SET_VRING_BASE writes it; when it starts without being told: at first */
   bool have_base; /**< the base is known */
   bool have_addr; /**< the addresses are known */
   bool started;   /**< SET_VRING_KICK came and GET_VRING_BASE has not since */
@@ -60,6 +60,12 @@ struct virtiofs_vhost_events {
   /** Read @size bytes of config space from @offset. -EINVAL outside of it. */
   int (*config)(void *ctx, uint32_t offset, uint32_t size, void *data);
 
+  /**
+   * The front-end maps what it is asked to on this socket, from now on: it has asked how large the window is, and
+   * answers. @fd: borrowed for the call. At most once for a connection; may be NULL if there is no window.
+   */
+  int (*window)(void *ctx, int fd);
+
   /** RESET_DEVICE: all rings have been stopped; the guest's session is over. */
   int (*reset)(void *ctx);
 };
@@ -73,6 +79,7 @@ struct virtiofs_vhost_backend_config {
   const struct virtiofs_log *log;             /**< borrowed; may be NULL */
   uint64_t features;                          /**< virtio features that are offered */
   bool has_config;                            /**< offer the CONFIG protocol feature */
+  uint64_t window_len;                        /**< of the DAX window, in bytes; 0: none */
   uint32_t vrings;                            /**< how many there are, 1 .. 256 */
 };
 

@@ -14,6 +14,7 @@ struct virtiofs_vhost_backend {
   struct virtiofs_vhost_vrings vrings;
   uint64_t protocol_features;             /* those that the front-end has chosen */
   int backend_req_fd;                     /* our way to speak to the front-end unasked; -1: none */
+  bool window_asked, window_told;         /* GET_SHMEM_CONFIG came; the device knows that it can map */
   const char *why;                        /* a handler's words for its failure; NULL: the error's number has to do */
   struct virtiofs_log_limit guest_faults; /* lines about what a guest got wrong */
 };
@@ -60,5 +61,11 @@ virtiofs_vhost_control_fn virtiofs_vhost_control_set_vring_enable;
 /* control_config.c */
 virtiofs_vhost_control_fn virtiofs_vhost_control_get_config;
 virtiofs_vhost_control_fn virtiofs_vhost_control_set_config;
+
+/* control_window.c */
+virtiofs_vhost_control_fn virtiofs_vhost_control_get_shmem_config;
+
+/* Tells the device of its window once the front-end has said all that it takes. 0 or -errno. */
+int virtiofs_vhost_control_window(struct virtiofs_vhost_backend *backend);
 
 #endif

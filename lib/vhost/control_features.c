@@ -58,7 +58,11 @@ static uint64_t protocol_features(const struct virtiofs_vhost_backend *backend) 
   uint64_t offered = VIRTIOFS_VHOST_USER_PROTOCOL_F_MQ | VIRTIOFS_VHOST_USER_PROTOCOL_F_REPLY_ACK |
                      VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_REQ | VIRTIOFS_VHOST_USER_PROTOCOL_F_RESET_DEVICE |
                      VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
-  return backend->config.has_config ? offered | VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIG : offered;
+  if (backend->config.has_config)
+    offered |= VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIG;
+  if (backend->config.window_len != 0)
+    offered |= VIRTIOFS_VHOST_USER_PROTOCOL_F_SHMEM | VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD;
+  return offered;
 }
 
 int virtiofs_vhost_control_get_protocol_features(struct virtiofs_vhost_backend *backend,
@@ -74,7 +78,7 @@ int virtiofs_vhost_control_set_protocol_features(struct virtiofs_vhost_backend *
     return -EPROTO;
   }
   backend->protocol_features = msg->payload.u64;
-  return 0;
+  return virtiofs_vhost_control_window(backend);
 }
 
 int virtiofs_vhost_control_get_queue_num(struct virtiofs_vhost_backend *backend,
@@ -82,14 +86,15 @@ int virtiofs_vhost_control_get_queue_num(struct virtiofs_vhost_backend *backend,
   return reply_u64(msg, backend->config.vrings);
 }
 
-/* Nothing is sent there yet. It is kept open all the same, since front-ends take its end for the back-end's. */
+/* Without a window nothing is sent there. It is kept open all the same, since front-ends take its end for the
+ * back-end's. */
 int virtiofs_vhost_control_set_backend_req_fd(struct virtiofs_vhost_backend *backend,
                                               struct virtiofs_vhost_user_message *msg) {
   if (backend->backend_req_fd >= 0)
     close(backend->backend_req_fd);
   backend->backend_req_fd = msg->fds[0];
   msg->fds[0] = -1;
-  return 0;
+  return virtiofs_vhost_control_window(backend);
 }
 
 int virtiofs_vhost_control_reset_device(struct virtiofs_vhost_backend *backend,

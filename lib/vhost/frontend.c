@@ -7,10 +7,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WANTED_PROTOCOL                                                                                                \
   (VIRTIOFS_VHOST_USER_PROTOCOL_F_MQ | VIRTIOFS_VHOST_USER_PROTOCOL_F_REPLY_ACK |                                      \
    VIRTIOFS_VHOST_USER_PROTOCOL_F_CONFIG | VIRTIOFS_VHOST_USER_PROTOCOL_F_RESET_DEVICE)
+
+/* What a window takes. */
+#define WINDOW_PROTOCOL                                                                                                \
+  (VIRTIOFS_VHOST_USER_PROTOCOL_F_SHMEM | VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_REQ |                                 \
+   VIRTIOFS_VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD)
 
 void virtiofs_vhost_frontend_init(struct virtiofs_vhost_frontend *fe, int take_fd, int timeout_ms) {
   *fe = (struct virtiofs_vhost_frontend){.timeout_ms = timeout_ms};
@@ -58,8 +64,10 @@ static int receive(const struct virtiofs_vhost_frontend *fe, uint32_t request, u
   if (rc != 0)
     return rc;
   uint32_t flags = VIRTIOFS_VHOST_USER_VERSION | VIRTIOFS_VHOST_USER_REPLY;
+  size_t max =
+      request == VIRTIOFS_VHOST_USER_GET_SHMEM_CONFIG ? sizeof(msg->payload.shmem) : sizeof(msg->payload.config);
   if (msg->header.request != request || (msg->header.flags & ~VIRTIOFS_VHOST_USER_NEED_REPLY) != flags ||
-      msg->header.size > sizeof(msg->payload))
+      msg->header.size > max)
     return -EPROTO;
   rc = receive_all(fe, &msg->payload, msg->header.size, deadline);
   return rc == 0 && msg->header.size < min ? -EPROTO : rc;
@@ -137,13 +145,46 @@ int virtiofs_vhost_frontend_negotiate(struct virtiofs_vhost_frontend *fe, const 
   fe->features = offered & (wants->features | wants->required | VIRTIOFS_VHOST_USER_F_PROTOCOL_FEATURES);
   if ((offered & VIRTIOFS_VHOST_USER_F_PROTOCOL_FEATURES) != 0) {
     rc = ask_u64(fe, VIRTIOFS_VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
+    protocol &= WANTED_PROTOCOL | (wants->window ? WINDOW_PROTOCOL : 0);
     if (rc == 0)
-      rc = tell_u64(fe, VIRTIOFS_VHOST_USER_SET_PROTOCOL_FEATURES, protocol & WANTED_PROTOCOL);
-    fe->protocol_features = protocol & WANTED_PROTOCOL;
+      rc = tell_u64(fe, VIRTIOFS_VHOST_USER_SET_PROTOCOL_FEATURES, protocol);
+    fe->protocol_features = protocol;
   }
   if (rc == 0)
     rc = tell(fe, &owner, VIRTIOFS_VHOST_USER_SET_OWNER, 0);
   return rc == 0 ? tell_u64(fe, VIRTIOFS_VHOST_USER_SET_FEATURES, fe->features) : rc;
+}
+
+static int open_channel(struct virtiofs_vhost_frontend *fe, int *channel) {
+  struct virtiofs_vhost_user_message msg = {.fd_count = 1};
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return -errno;
+  msg.fds[0] = ends[1];
+  int rc = tell(fe, &msg, VIRTIOFS_VHOST_USER_SET_BACKEND_REQ_FD, 0);
+  close(ends[1]);
+  if (rc == 0)
+    *channel = ends[0];
+  else
+    close(ends[0]);
+  return rc;
+}
+
+int virtiofs_vhost_frontend_window(struct virtiofs_vhost_frontend *fe, int *channel, uint64_t *len) {
+  const uint64_t needed = WINDOW_PROTOCOL | VIRTIOFS_VHOST_USER_PROTOCOL_F_REPLY_ACK;
+  struct virtiofs_vhost_user_message msg = {.fd_count = 0};
+  *channel = -1;
+  if ((fe->protocol_features & needed) != needed)
+    return -ENOTSUP;
+  int rc = open_channel(fe, channel);
+  if (rc == 0)
+    rc = ask(fe, &msg, VIRTIOFS_VHOST_USER_GET_SHMEM_CONFIG, 0, sizeof(msg.payload.shmem));
+  *len = msg.payload.shmem.sizes[0];
+  if (rc == 0 && (msg.payload.shmem.count == 0 || *len == 0))
+    rc = -ENOTSUP;
+  if (rc != 0 && *channel >= 0)
+    close(*channel);
+  return rc;
 }
 
 int virtiofs_vhost_frontend_queues(struct virtiofs_vhost_frontend *fe, uint64_t *count) {

@@ -23,6 +23,7 @@ struct virtiofs_vhost_frontend {
 struct virtiofs_vhost_wants {
   uint64_t features; /* what the device has of it is accepted */
   uint64_t required; /* -ENOTSUP if it lacks one */
+  bool window;       /* files are mapped for the device if it has a window */
 };
 
 /* A ring, ready to be looked at. Addresses are those of this process. */
@@ -43,6 +44,10 @@ void virtiofs_vhost_frontend_close(struct virtiofs_vhost_frontend *fe);
 
 /* Features, protocol features and ownership. */
 int virtiofs_vhost_frontend_negotiate(struct virtiofs_vhost_frontend *fe, const struct virtiofs_vhost_wants *wants);
+
+/* The channel on which the back-end asks for mappings, our end of it, and how large its window is. -ENOTSUP if it has
+ * none, or that wasn't wanted. */
+int virtiofs_vhost_frontend_window(struct virtiofs_vhost_frontend *fe, int *channel, uint64_t *len);
 
 /* How many rings there are at most; 0 if the back-end doesn't say. */
 int virtiofs_vhost_frontend_queues(struct virtiofs_vhost_frontend *fe, uint64_t *count);

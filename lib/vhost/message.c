@@ -12,6 +12,8 @@ _Static_assert(sizeof(struct virtiofs_vhost_user_region) == 32, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_mem_table) == 264, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_mem_region) == 40, "layout");
 _Static_assert(sizeof(struct virtiofs_vhost_user_config) == 268, "layout");
+_Static_assert(sizeof(struct virtiofs_vhost_user_shmem_config) == 2056, "layout");
+_Static_assert(sizeof(struct virtiofs_vhost_user_mmap) == 40, "layout");
 _Static_assert(VIRTIOFS_VHOST_USER_FDS_MAX <= VIRTIOFS_VHOST_USER_TABLE_REGIONS_MAX, "room");
 
 #define TABLE_HEAD ((uint32_t)offsetof(struct virtiofs_vhost_user_mem_table, regions))
@@ -75,7 +77,7 @@ static const struct rule rules[VIRTIOFS_VHOST_USER_REQUEST_MAX] = {
     [41] = {"GET_SHARED_OBJECT", REPLIES, 0, 0, 0, 0},
     [42] = {"SET_DEVICE_STATE_FD", REPLIES, 0, 0, 0, 0},
     [43] = {"CHECK_DEVICE_STATE", REPLIES, 0, 0, 0, 0},
-    [44] = {"GET_SHMEM_CONFIG", REPLIES, 0, 0, 0, 0},
+    [VIRTIOFS_VHOST_USER_GET_SHMEM_CONFIG] = {"GET_SHMEM_CONFIG", SERVED | REPLIES, 0, 0, 0, 0},
     [45] = {"GET_VRING_BASE_SKIP_DRAIN", REPLIES, 0, 0, 0, 0},
 };
 

@@ -14,7 +14,7 @@ static void what_a_driver_must_bring(void **state) {
   assert_int_equal(virtiofs_device_features(b->dev) & FEATURES, FEATURES);
   assert_int_equal(virtiofs_device_config_read(b->dev, 0, sizeof tag, tag), 0);
   assert_memory_equal(tag, "here\0\0", 6);
-  assert_int_equal(virtiofs_device_config_read(b->dev, 30, 11, tag), -EINVAL);
+  assert_int_equal(virtiofs_device_config_read(b->dev, 34, 11, tag), -EINVAL);
   assert_int_equal(virtiofs_device_poll_fd(b->dev), -1);
   assert_int_equal(virtiofs_device_process(b->dev), 0);
 

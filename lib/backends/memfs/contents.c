@@ -19,7 +19,7 @@ static uint64_t pages_of(const struct virtiofs_memfs *fs, uint64_t bytes) {
   return bytes / fs->page + (bytes % fs->page != 0);
 }
 
-static int need_file(struct virtiofs_memfs *fs, struct node *node) {
+int virtiofs_memfs_need_file(struct virtiofs_memfs *fs, struct node *node) {
   if (node->file.fd >= 0)
     return 0;
   int fd = virtiofs_memfs_file_open(fs);
@@ -91,7 +91,7 @@ static int charge_exactly(struct virtiofs_memfs *fs, struct node *node, uint64_t
 int virtiofs_memfs_charge(struct virtiofs_memfs *fs, struct node *node, uint64_t offset, uint64_t length,
                           uint64_t *taken) {
   struct contents *file = &node->file;
-  int rc = need_file(fs, node);
+  int rc = virtiofs_memfs_need_file(fs, node);
   if (rc != 0)
     return rc;
   const uint64_t first = offset / fs->page;
@@ -113,7 +113,7 @@ int virtiofs_memfs_charge(struct virtiofs_memfs *fs, struct node *node, uint64_t
 int virtiofs_memfs_resize(struct virtiofs_memfs *fs, struct node *node, uint64_t size) {
   if (node->file.fd < 0 && size == 0)
     return 0;
-  int rc = need_file(fs, node);
+  int rc = virtiofs_memfs_need_file(fs, node);
   if (rc != 0)
     return rc;
   do

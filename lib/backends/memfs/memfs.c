@@ -168,6 +168,7 @@ static const struct virtiofs_ops ops = {
     .rename = virtiofs_memfs_rename,
     .link = virtiofs_memfs_link,
     .open = virtiofs_memfs_open,
+    .setupmapping = virtiofs_memfs_setupmapping,
     .read = virtiofs_memfs_read,
     .write = virtiofs_memfs_write,
     .statfs = virtiofs_memfs_statfs,

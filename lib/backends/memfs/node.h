@@ -99,6 +99,9 @@ void virtiofs_memfs_kill_privileges(struct virtiofs_memfs *fs, struct node *node
 
 /* ---- contents; contents.c ---- */
 
+/** virtiofs_memfs_need_file - see that there is a memfd, under the node's lock. Return: 0 or -errno. */
+int virtiofs_memfs_need_file(struct virtiofs_memfs *fs, struct node *node);
+
 /** virtiofs_memfs_resize - set a regular file's size, under its lock. Return: 0 or -errno, then nothing has changed. */
 int virtiofs_memfs_resize(struct virtiofs_memfs *fs, struct node *node, uint64_t size);
 

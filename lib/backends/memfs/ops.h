@@ -93,4 +93,7 @@ int virtiofs_memfs_readdirplus(struct virtiofs_req *req, const struct virtiofs_r
 void virtiofs_memfs_releasedir(struct virtiofs_req *req, const struct virtiofs_release_in *in);
 int virtiofs_memfs_fsyncdir(struct virtiofs_req *req, const struct virtiofs_fsync_in *in);
 
+int virtiofs_memfs_setupmapping(struct virtiofs_req *req, const struct virtiofs_setupmapping_in *in,
+                                struct virtiofs_setupmapping_out *out);
+
 #endif

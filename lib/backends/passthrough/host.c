@@ -96,7 +96,7 @@ void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct ino
       .rdev_major = stx->stx_rdev_major,
       .rdev_minor = stx->stx_rdev_minor,
       .blksize = (blksize & (blksize - 1)) == 0 ? blksize : 0,
-      .flags = flags_of(inode),
+      .flags = flags_of(inode) | virtiofs_passthrough_dax_flag(fs, stx),
   };
 }
 

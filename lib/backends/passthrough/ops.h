@@ -84,4 +84,7 @@ int virtiofs_passthrough_listxattr(struct virtiofs_req *req, const struct virtio
                                    struct virtiofs_xattr_out *out);
 int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virtiofs_removexattr_in *in);
 
+int virtiofs_passthrough_setupmapping(struct virtiofs_req *req, const struct virtiofs_setupmapping_in *in,
+                                      struct virtiofs_setupmapping_out *out);
+
 #endif

@@ -34,7 +34,8 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
   memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
   bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
                (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
-               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY;
+               (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY &&
+               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE;
   return to->shared_dir == NULL || !known ? -EINVAL : 0;
 }
 
@@ -179,6 +180,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     return rc;
   }
   fs->handles = wanted.inode_file_handles;
+  fs->dax = wanted.dax;
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
@@ -243,6 +245,10 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   if (fs->killpriv_v2)
     out->semantics |= VIRTIOFS_SEMANTICS_HANDLE_KILLPRIV_V2 | VIRTIOFS_SEMANTICS_ATOMIC_O_TRUNC;
   virtiofs_passthrough_caching_init(&fs->caching, out);
+  if (fs->dax != VIRTIOFS_PASSTHROUGH_DAX_NEVER)
+    out->semantics |= VIRTIOFS_SEMANTICS_HAS_INODE_DAX;
+  else
+    out->without |= VIRTIOFS_BLOCKING_SETUPMAPPING;
   if (fs->flock)
     out->semantics |= VIRTIOFS_SEMANTICS_FLOCK_LOCKS;
   if (!fs->posix_lock)
@@ -300,6 +306,7 @@ static const struct virtiofs_ops ops = {
     .syncfs = virtiofs_passthrough_syncfs,
     .tmpfile = virtiofs_passthrough_tmpfile,
     .statx = virtiofs_passthrough_statx,
+    .setupmapping = virtiofs_passthrough_setupmapping,
 };
 
 const struct virtiofs_ops *virtiofs_passthrough_ops(void) {

@@ -36,8 +36,9 @@ struct virtiofs_passthrough {
   struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   struct caching caching;
-  bool posix_lock, flock;    /**< locks of fcntl(2), of flock(2), are kept here */
-  struct locks *locks;       /**< NULL: neither */
+  enum virtiofs_passthrough_dax dax;
+  bool posix_lock, flock; /**< locks of fcntl(2), of flock(2), are kept here */
+  struct locks *locks;    /**< NULL: neither */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -96,6 +97,12 @@ int virtiofs_passthrough_stat(int fd, struct statx *stx);
 /** virtiofs_passthrough_attr - statx's form to the reply's; @inode remembers the size that was told. */
 void virtiofs_passthrough_attr(const struct virtiofs_passthrough *fs, struct inode *inode, const struct statx *stx,
                                struct virtiofs_attr *attr);
+
+/** What --dax=inode takes for large enough: the range that Linux maps at once. */
+#define PASSTHROUGH_DAX_SIZE (UINT64_C(2) << 20)
+
+/** virtiofs_passthrough_dax_flag - VIRTIOFS_ATTR_DAX if a guest is to map the file, else 0. */
+uint32_t virtiofs_passthrough_dax_flag(const struct virtiofs_passthrough *fs, const struct statx *stx);
 
 /** virtiofs_passthrough_fill_entry - the reply that gives @inode. */
 void virtiofs_passthrough_fill_entry(const struct virtiofs_passthrough *fs, struct inode *inode,

@@ -58,3 +58,31 @@ int probe_mmap_write(int argc, char **argv) {
     return PROBE_FAILED;
   return munmap(map, size) < 0 || close(fd) < 0 ? probe_error("munmap and close") : PROBE_OK;
 }
+
+/* Changes a file that is there through a shared mapping, a byte of each page; what pread(2) then gives must be the new
+ * bytes. */
+int probe_mmap_change(int argc, char **argv) {
+  enum { page = 4096 };
+  struct stat st;
+  char *map, byte;
+  int fd;
+
+  (void)argc;
+  fd = open(argv[0], O_RDWR);
+  if (fd < 0 || fstat(fd, &st) < 0)
+    return probe_error("open and fstat");
+  map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (map == MAP_FAILED)
+    return probe_error("mmap");
+  for (off_t at = 0; at < st.st_size; at += page)
+    map[at] = (char)(at / page * 7);
+  for (off_t at = 0; at < st.st_size; at += page) {
+    if (pread(fd, &byte, 1, at) != 1)
+      return probe_error("pread");
+    if (byte != (char)(at / page * 7))
+      return probe_failed("the new byte", "%d at %lld", byte, (long long)at);
+  }
+  if (msync(map, (size_t)st.st_size, MS_SYNC) < 0 || fsync(fd) < 0)
+    return probe_error("msync and fsync");
+  return munmap(map, (size_t)st.st_size) < 0 || close(fd) < 0 ? probe_error("munmap and close") : PROBE_OK;
+}

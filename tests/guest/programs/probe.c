@@ -14,6 +14,7 @@ static const struct {
 } probes[] = {
     {"mmap-read", probe_mmap_read, 2},
     {"mmap-write", probe_mmap_write, 1},
+    {"mmap-change", probe_mmap_change, 1},
     {"append", probe_append, 1},
     {"unlinked", probe_unlinked, 1},
     {"truncate-open", probe_truncate_open, 1},

@@ -15,6 +15,7 @@ int probe_same(const char *what, const char *expected, const char *got, unsigned
 
 int probe_mmap_read(int argc, char **argv);
 int probe_mmap_write(int argc, char **argv);
+int probe_mmap_change(int argc, char **argv);
 int probe_append(int argc, char **argv);
 int probe_unlinked(int argc, char **argv);
 int probe_truncate_open(int argc, char **argv);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session/dax.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session/req.h"
+
+/* Ranges of one REMOVEMAPPING: what fits into a page, which is what Linux sends at most. */
+#define RANGES_MAX 256U
+#define DEFAULT_SHIFT 12U
+
+enum job {
+  JOB_NONE,
+  JOB_MAP,
+  JOB_UNMAP,
+  JOB_CLEAR,
+};
+
+struct virtiofs_session_dax {
+  struct virtiofs_session_window_config config;
+  struct virtiofs_dax_window *window; /* the worker's, once it works */
+  atomic_bool usable;
+
+  struct virtiofs_spin lock;   /* for these */
+  bool working;                /* somebody does, or waits for a step */
+  bool forget;                 /* whoever has the window has dropped everything */
+  struct virtiofs_req *queue;  /* the oldest first, by @next_mapping */
+  struct virtiofs_req *req;    /* whose job is done; NULL: nobody's, or nobody waits any more */
+  struct virtiofs_req *parked; /* waits until all is unmapped */
+
+  /* the worker's */
+  enum job job;
+  uint32_t at, count;
+  struct virtiofs_window_range ranges[RANGES_MAX];
+};
+
+/* ---- the window ---- */
+
+void virtiofs_session_remove_window(struct virtiofs_session *session) {
+  if (session->dax == NULL)
+    return;
+  virtiofs_dax_window_free(session->dax->window);
+  free(session->dax);
+  session->dax = NULL;
+}
+
+int virtiofs_session_set_window(struct virtiofs_session *session, const struct virtiofs_session_window_config *config) {
+  virtiofs_session_remove_window(session);
+  struct virtiofs_session_dax *dax = calloc(1, sizeof(*dax));
+  if (dax == NULL)
+    return -ENOMEM;
+  dax->config = *config;
+  if (dax->config.page_shift == 0)
+    dax->config.page_shift = DEFAULT_SHIFT;
+  struct virtiofs_dax_window_config window = {.size = sizeof(window),
+                                              .len = config->len,
+                                              .page_shift = dax->config.page_shift,
+                                              .max_mappings = config->max_mappings,
+                                              .cuts = config->cuts,
+                                              .close = config->close,
+                                              .ctx = config->ctx};
+  int rc = virtiofs_dax_window_new(&dax->window, &window);
+  if (rc != 0) {
+    free(dax);
+    return rc;
+  }
+  session->dax = dax;
+  return 0;
+}
+
+void virtiofs_session_use_window(struct virtiofs_session *session, bool usable) {
+  if (session->dax != NULL)
+    atomic_store(&session->dax->usable, usable);
+}
+
+static bool is_usable(const struct virtiofs_session *session) {
+  return session->dax != NULL && atomic_load(&session->dax->usable) && session->ops.setupmapping != NULL &&
+         (session->without & VIRTIOFS_BLOCKING_SETUPMAPPING) == 0;
+}
+
+uint16_t virtiofs_session_window_shift(const struct virtiofs_session *session) {
+  return is_usable(session) ? (uint16_t)session->dax->config.page_shift : 0;
+}
+
+/* ---- the queue ---- */
+
+static void enqueue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  struct virtiofs_req **last = &dax->queue;
+  while (*last != NULL)
+    last = &(*last)->next_mapping;
+  req->next_mapping = NULL;
+  *last = req;
+}
+
+/* Takes it from wherever it is. False: it has been answered. */
+static bool dequeue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  for (struct virtiofs_req **at = &dax->queue; *at != NULL; at = &(*at)->next_mapping) {
+    if (*at != req)
+      continue;
+    *at = req->next_mapping;
+    return true;
+  }
+  bool is_worked_on = dax->req == req;
+  if (is_worked_on)
+    dax->req = NULL;
+  return is_worked_on;
+}
+
+static void give_up(struct virtiofs_req *req) {
+  struct virtiofs_session_dax *dax = req->session->dax;
+  virtiofs_spin_lock(&dax->lock);
+  bool found = dequeue(dax, req);
+  virtiofs_spin_unlock(&dax->lock);
+  if (found)
+    virtiofs_req_complete(req, -EINTR);
+}
+
+/* ---- jobs ---- */
+
+/* The request is not the job's any more. */
+static void finish_job(struct virtiofs_session_dax *dax, int rc) {
+  virtiofs_spin_lock(&dax->lock);
+  struct virtiofs_req *req = dax->req;
+  dax->req = NULL;
+  virtiofs_spin_unlock(&dax->lock);
+  dax->job = JOB_NONE;
+  if (req != NULL)
+    virtiofs_req_complete(req, rc);
+}
+
+/* The backend's descriptor, if the window has none of the file; -1: it has. */
+static int get_fd(struct virtiofs_req *req, bool writable, int *fd) {
+  struct virtiofs_session *session = req->session;
+  struct virtiofs_setupmapping_out out = {.fd = -1};
+  *fd = -1;
+  if (virtiofs_dax_window_has_file(session->dax->window, req->fuse.header.nodeid, writable))
+    return 0;
+  int rc = session->ops.setupmapping(req, &req->fuse.in.setupmapping, &out);
+  if (rc == 0 && out.fd < 0)
+    rc = -EIO;
+  *fd = out.fd;
+  return rc > 0 ? -EIO : rc;
+}
+
+static int begin_map(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  const struct virtiofs_setupmapping_in *in = &req->fuse.in.setupmapping;
+  struct virtiofs_dax_map map = {.window_offset = in->window_offset,
+                                 .len = in->len,
+                                 .file_offset = in->offset,
+                                 .file = req->fuse.header.nodeid,
+                                 .writable = (in->flags & VIRTIOFS_MAP_WRITE) != 0};
+  dax->job = JOB_MAP;
+  dax->at = dax->count = 0;
+  int rc = get_fd(req, map.writable, &map.take_fd);
+  return rc == 0 ? virtiofs_dax_window_map(dax->window, &map) : rc;
+}
+
+static int unmap_next(struct virtiofs_session_dax *dax) {
+  const struct virtiofs_window_range *range = &dax->ranges[dax->at++];
+  return virtiofs_dax_window_unmap(dax->window, range->offset, range->len);
+}
+
+/* All are looked at before the first is unmapped, in a copy: the guest can change its own at any time. */
+static int begin_unmap(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  struct virtiofs_removemapping_in *in = &req->fuse.in.removemapping;
+  dax->job = JOB_UNMAP;
+  dax->at = dax->count = 0;
+  while (dax->count < RANGES_MAX && virtiofs_removemapping_next(in, &dax->ranges[dax->count])) {
+    const struct virtiofs_window_range *range = &dax->ranges[dax->count++];
+    int rc = virtiofs_dax_window_check(dax->window, range->offset, range->len);
+    if (rc != 0)
+      return rc;
+  }
+  return dax->count == in->count && dax->count > 0 ? unmap_next(dax) : -EINVAL;
+}
+
+/* False: a step is under way, and whoever hears that it is done goes on. */
+static bool carry_out(struct virtiofs_session_dax *dax) {
+  struct virtiofs_dax_step step;
+  while (virtiofs_dax_window_step(dax->window, &step)) {
+    int rc = dax->config.step(dax->config.ctx, &step);
+    if (rc == VIRTIOFS_PENDING)
+      return false;
+    virtiofs_dax_window_done(dax->window, rc);
+  }
+  return true;
+}
+
+/* Takes the next job. False: there is none, and this thread doesn't work any more. */
+static bool take_job(struct virtiofs_session_dax *dax) {
+  virtiofs_spin_lock(&dax->lock);
+  struct virtiofs_req *req = dax->queue;
+  bool forget = dax->forget;
+  dax->forget = false;
+  dax->req = req;
+  if (req != NULL)
+    dax->queue = req->next_mapping;
+  else if (dax->parked != NULL)
+    dax->job = JOB_CLEAR;
+  else if (!forget)
+    dax->working = false;
+  virtiofs_spin_unlock(&dax->lock);
+  if (forget)
+    virtiofs_dax_window_forget(dax->window);
+  if (req == NULL && dax->job == JOB_CLEAR) {
+    virtiofs_dax_window_clear(dax->window);
+  } else if (req != NULL) {
+    bool maps = req->fuse.header.opcode == VIRTIOFS_FUSE_SETUPMAPPING;
+    int rc = maps ? begin_map(dax, req) : begin_unmap(dax, req);
+    if (rc != 0)
+      finish_job(dax, rc);
+  }
+  return forget || req != NULL || dax->job != JOB_NONE;
+}
+
+/* Nothing is mapped any more, as far as that can be had. */
+static void finish_clear(struct virtiofs_session *session) {
+  struct virtiofs_session_dax *dax = session->dax;
+  dax->job = JOB_NONE;
+  virtiofs_spin_lock(&dax->lock);
+  struct virtiofs_req *parked = dax->parked;
+  dax->parked = NULL;
+  dax->working = false;
+  virtiofs_spin_unlock(&dax->lock);
+  virtiofs_session_run_parked(session, parked);
+}
+
+static void work(struct virtiofs_session *session) {
+  struct virtiofs_session_dax *dax = session->dax;
+  do {
+    while (dax->job != JOB_NONE) {
+      if (!carry_out(dax))
+        return;
+      int rc = virtiofs_dax_window_end(dax->window);
+      if (dax->job == JOB_CLEAR) {
+        finish_clear(session);
+        return;
+      }
+      bool more = rc == 0 && dax->at < dax->count;
+      if (more)
+        rc = unmap_next(dax);
+      if (!more || rc != 0)
+        finish_job(dax, rc);
+    }
+  } while (take_job(dax));
+}
+
+static int submit(struct virtiofs_req *req) {
+  struct virtiofs_session_dax *dax = req->session->dax;
+  virtiofs_req_on_cancel(req, give_up);
+  virtiofs_spin_lock(&dax->lock);
+  enqueue(dax, req);
+  bool idle = !dax->working;
+  dax->working = true;
+  virtiofs_spin_unlock(&dax->lock);
+  if (idle)
+    work(req->session);
+  return VIRTIOFS_PENDING;
+}
+
+int virtiofs_session_setupmapping(struct virtiofs_req *req) {
+  const struct virtiofs_setupmapping_in *in = &req->fuse.in.setupmapping;
+  if (!is_usable(req->session))
+    return -ENOSYS;
+  bool known = in->flags != 0 && (in->flags & ~(VIRTIOFS_MAP_READ | VIRTIOFS_MAP_WRITE)) == 0;
+  return known ? submit(req) : -EINVAL;
+}
+
+int virtiofs_session_removemapping(struct virtiofs_req *req) {
+  return is_usable(req->session) ? submit(req) : -ENOSYS;
+}
+
+void virtiofs_session_step_done(struct virtiofs_session *session, int rc) {
+  struct virtiofs_session_dax *dax = session->dax;
+  virtiofs_dax_window_done(dax->window, rc);
+  virtiofs_spin_lock(&dax->lock);
+  bool forget = dax->forget;
+  dax->forget = false;
+  virtiofs_spin_unlock(&dax->lock);
+  if (forget) {
+    virtiofs_dax_window_forget(dax->window);
+    if (dax->job == JOB_CLEAR) {
+      finish_clear(session);
+      return;
+    }
+    finish_job(dax, -EIO);
+  }
+  work(session);
+}
+
+/* ---- the whole window ---- */
+
+bool virtiofs_session_window_clear(struct virtiofs_session *session, struct virtiofs_req *then) {
+  struct virtiofs_session_dax *dax = session->dax;
+  if (dax == NULL)
+    return false;
+  if (atomic_exchange(&session->rings_stopped, false))
+    virtiofs_session_forget_window(session);
+  virtiofs_spin_lock(&dax->lock);
+  bool idle = !dax->working;
+  bool empty = idle && virtiofs_dax_window_count(dax->window) == 0;
+  if (!empty) {
+    dax->parked = then;
+    dax->working = true;
+  }
+  virtiofs_spin_unlock(&dax->lock);
+  if (!empty && idle)
+    work(session);
+  return !empty;
+}
+
+void virtiofs_session_rings_stopped(struct virtiofs_session *session) {
+  atomic_store(&session->rings_stopped, true);
+}
+
+void virtiofs_session_forget_window(struct virtiofs_session *session) {
+  struct virtiofs_session_dax *dax = session->dax;
+  if (dax == NULL)
+    return;
+  virtiofs_spin_lock(&dax->lock);
+  bool idle = !dax->working;
+  dax->forget = !idle;
+  virtiofs_spin_unlock(&dax->lock);
+  if (idle)
+    virtiofs_dax_window_forget(dax->window);
+}
+
+void virtiofs_session_unmap_window(struct virtiofs_session *session) {
+  struct virtiofs_session_dax *dax = session->dax;
+  struct virtiofs_dax_step step;
+  if (dax == NULL)
+    return;
+  virtiofs_dax_window_clear(dax->window);
+  while (virtiofs_dax_window_step(dax->window, &step))
+    virtiofs_dax_window_done(dax->window, dax->config.step(dax->config.ctx, &step));
+  (void)virtiofs_dax_window_end(dax->window);
+}
