@@ -102,7 +102,8 @@ compile_programs() {
   local log=$guest/programs.log
   mkdir -p "$1.new"
   if ! "${CC:-cc}" -std=c11 -O1 -Wall -Wextra -static -o "$1.new/probe" "$here"/programs/*.c >"$log" 2>&1 ||
-    ! "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$1.new/posix" "$here"/../posix/*.c >"$log" 2>&1; then
+    ! "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$1.new/posix" "$here"/../posix/*.c >"$log" 2>&1 ||
+    ! "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$1.new/exercise" "$here"/../posix/exercise/*.c >"$log" 2>&1; then
     cat "$log" >&2
     die "the guest's programs don't compile"
   fi
@@ -150,7 +151,7 @@ main() {
     progress "making the guest's initramfs"
     make_initramfs "$initramfs" "${modules[@]}"
   fi
-  programs=$guest/programs-$(cat "$here/prepare.sh" "$here"/programs/* "$here"/../posix/*.[ch] | key_of)
+  programs=$guest/programs-$(cat "$here/prepare.sh" "$here"/programs/* "$here"/../posix/*.[ch] "$here"/../posix/exercise/*.[ch] | key_of)
   if [[ ! -x $programs/probe ]]; then
     progress "compiling the guest's programs"
     compile_programs "$programs"

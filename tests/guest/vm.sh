@@ -32,7 +32,7 @@ vm_prepare() {
 
 # vm_job OUT DIR: packs DIR as /job of the guest's second cpio, with the test programs beside it.
 vm_job() {
-  cp "$VM_PROGRAMS/probe" "$VM_PROGRAMS/posix" "$2/job/"
+  cp "$VM_PROGRAMS/probe" "$VM_PROGRAMS/posix" "$VM_PROGRAMS/exercise" "$2/job/"
   (cd "$2" && find job -print0 | LC_ALL=C sort -z | cpio --quiet -0 -o -H newc -R 0:0) >"$1"
 }
 

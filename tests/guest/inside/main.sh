@@ -306,6 +306,14 @@ posix_conformance() {
   same_text /tmp/posix.expected grep -v -F -e "$untold" -e ' failed' /tmp/posix.all
 }
 
+# Random work, compared with a model: tests/posix/exercise.
+random_work() {
+  mkdir /mnt/work/exercise
+  /job/exercise alone /mnt/work/exercise --ops 150 --processes 2
+  /job/exercise together /mnt/work/exercise --ops 150 --processes 3
+  rmdir /mnt/work/exercise
+}
+
 check mount mount_share
 [ "$CHECKS_FAILED" = 0 ] || exit 1
 check mounted is_mounted
@@ -354,6 +362,7 @@ check setgid-directory setgid_directory
 check setid-cleared setid_cleared
 check host-changes host_changes
 check host-locks host_locks
+check exercise random_work
 check posix posix_conformance
 check mount-again mount_again
 check listing-again same_text /job/expected/listing listing /mnt/tree
