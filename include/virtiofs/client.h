@@ -27,6 +27,7 @@
 
 #include <stdbool.h>
 
+#include <virtiofs/dax.h>
 #include <virtiofs/fuse.h>
 #include <virtiofs/log.h>
 #include <virtiofs/transport.h>
@@ -138,6 +139,70 @@ VIRTIOFS_EXPORT void *virtiofs_client_alloc(struct virtiofs_client *client, size
  * another, or _free(). Threads: any.
  */
 VIRTIOFS_EXPORT void *virtiofs_client_window(const struct virtiofs_client *client, uint64_t *len);
+
+/* ---- file contents by the window ---- */
+
+/** Files in the window, of one queue. Opaque; used by the thread that uses the queue. */
+struct virtiofs_client_dax;
+
+/** A part of a file in this process's memory. */
+struct virtiofs_client_dax_range {
+  void *addr;                      /**< of the byte that was asked for */
+  uint64_t len;                    /**< bytes from there to the end of the chunk */
+  struct virtiofs_dax_chunk chunk; /**< where it lies */
+};
+
+/**
+ * virtiofs_client_dax_new - begin with an empty window
+ * @queue: for SETUPMAPPING and REMOVEMAPPING
+ * @shift: log2 of how much of a file is mapped at once; 0: 21, which is 2 MiB
+ *
+ * The whole window is its own: one for a client. It ends with the mount: after virtiofs_client_init() or _reconnect()
+ * it has to be made anew. Return: 0; -ENOTSUP without a window, or if the device wants larger pieces; -ENOMEM; -EINVAL.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_dax_new(struct virtiofs_client_dax **out,
+                                                              struct virtiofs_client *client, uint32_t queue,
+                                                              uint32_t shift);
+
+/** virtiofs_client_dax_free - NULL is fine. What is mapped stays so until the mount ends. */
+VIRTIOFS_EXPORT void virtiofs_client_dax_free(struct virtiofs_client_dax *dax);
+
+/**
+ * virtiofs_client_dax_read, _write - copy from a file, or to it, with no message where it is mapped already
+ * @node:   a regular file's nodeid
+ * @offset: bytes
+ * @size:   bytes; the range must lie in the file as it is now
+ *
+ * Bytes past the end of the file aren't there: whoever touches them gets SIGBUS, and so does who is overtaken by
+ * somebody that cuts the file. A file grows by WRITE or SETATTR. What is written is durable after FSYNC.
+ *
+ * Return: @size; fewer if a later chunk could not be mapped; what SETUPMAPPING said; -EBUSY if all chunks are used.
+ */
+VIRTIOFS_EXPORT int64_t virtiofs_client_dax_read(struct virtiofs_client_dax *dax, uint64_t node, uint64_t offset,
+                                                 void *buf, size_t size);
+VIRTIOFS_EXPORT int64_t virtiofs_client_dax_write(struct virtiofs_client_dax *dax, uint64_t node, uint64_t offset,
+                                                  const void *buf, size_t size);
+
+/**
+ * virtiofs_client_dax_map - a pointer to a part of a file
+ * @out: filled; stays good until virtiofs_client_dax_unmap(), and keeps its chunk from being used for others
+ *
+ * Return: 0; as above; -EBUSY also if it is in use for reading and is to be written.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_client_dax_map(struct virtiofs_client_dax *dax, uint64_t node,
+                                                              uint64_t offset, bool writable,
+                                                              struct virtiofs_client_dax_range *out);
+
+/** virtiofs_client_dax_unmap - the pointer isn't used any more. No message is sent. */
+VIRTIOFS_EXPORT void virtiofs_client_dax_unmap(struct virtiofs_client_dax *dax,
+                                               const struct virtiofs_client_dax_range *range);
+
+/**
+ * virtiofs_client_dax_forget - unmap what nobody uses of a file; before FORGET of its node
+ *
+ * Return: 0 or what REMOVEMAPPING said.
+ */
+VIRTIOFS_EXPORT int virtiofs_client_dax_forget(struct virtiofs_client_dax *dax, uint64_t node);
 
 /* ---- calls: messages of anybody's making ---- */
 

@@ -7,6 +7,9 @@
  * that a mapper carries out one after the other. Whoever uses it sees to it that one thread at a time does. It makes no
  * system call, and its fds are numbers to it.
  *
+ * The driver's end shares the window out in chunks of one size, knows which range of which file is in each, and which
+ * of those that nobody uses now was used last: that one stays longest.
+ *
  * Specification: virtio 1.3, 5.11.6.4; vhost-user, "Shared memory regions"; FUSE_SETUPMAPPING, FUSE_REMOVEMAPPING.
  */
 #ifndef VIRTIOFS_DAX_H
@@ -175,6 +178,89 @@ VIRTIOFS_EXPORT uint32_t virtiofs_dax_window_count(const struct virtiofs_dax_win
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_dax_window_find(const struct virtiofs_dax_window *window,
                                                                 uint64_t window_offset,
                                                                 struct virtiofs_dax_mapping *out);
+
+/* ---- the driver's end ---- */
+
+/** A driver's chunks of a window. Opaque; one thread at a time. */
+struct virtiofs_dax_chunks;
+
+/** How they are made. Zero means default. */
+struct virtiofs_dax_chunks_config {
+  size_t size;    /**< sizeof(struct virtiofs_dax_chunks_config) */
+  uint64_t len;   /**< bytes of the window; required; what is over after the last chunk isn't used */
+  uint32_t shift; /**< log2 of a chunk's bytes, 12 .. 30, no less than INIT's map_alignment; 0: 21, which is 2 MiB */
+  uint32_t max_count; /**< chunks that are used at most, up to VIRTIOFS_DAX_MAPPINGS_MAX; 0: as many as there are */
+};
+
+/** A chunk that somebody uses. */
+struct virtiofs_dax_chunk {
+  uint64_t node;
+  uint64_t file_offset;   /**< of its first byte; a multiple of a chunk */
+  uint64_t window_offset; /**< alike */
+  uint64_t len;           /**< bytes */
+  bool writable;
+  uint32_t index; /**< which it is */
+};
+
+/**
+ * virtiofs_dax_chunks_new - a window of which nothing is mapped
+ *
+ * Return: 0; -EINVAL if something is out of range, or the window has no room for a chunk; -E2BIG; -ENOMEM.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_dax_chunks_new(struct virtiofs_dax_chunks **out,
+                                                              const struct virtiofs_dax_chunks_config *config);
+
+/** virtiofs_dax_chunks_free - NULL is fine. Nothing is unmapped. */
+VIRTIOFS_EXPORT void virtiofs_dax_chunks_free(struct virtiofs_dax_chunks *chunks);
+
+/**
+ * virtiofs_dax_chunks_get - use the chunk with this byte of a file
+ * @offset: in the file
+ * @out:    filled; it is used, and stays where it is, until virtiofs_dax_chunks_put()
+ *
+ * Files are mapped for reading until somebody wants to write.
+ *
+ * Return: 0: it is mapped. 1: it is to be mapped, in place of whatever is there, by a SETUPMAPPING of @out, and nobody
+ * else may get it before virtiofs_dax_chunks_mapped(). -EBUSY: somebody is just mapping it, or all chunks are used.
+ * -EINVAL: there is no such byte.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_dax_chunks_get(struct virtiofs_dax_chunks *chunks, uint64_t node,
+                                                              uint64_t offset, bool writable,
+                                                              struct virtiofs_dax_chunk *out);
+
+/**
+ * virtiofs_dax_chunks_mapped - what SETUPMAPPING has said
+ * @rc: 0; -errno: nothing is mapped there, and the chunk isn't used any more
+ */
+VIRTIOFS_EXPORT void virtiofs_dax_chunks_mapped(struct virtiofs_dax_chunks *chunks,
+                                                const struct virtiofs_dax_chunk *chunk, int rc);
+
+/** virtiofs_dax_chunks_put - one user less. It stays mapped while there is room. */
+VIRTIOFS_EXPORT void virtiofs_dax_chunks_put(struct virtiofs_dax_chunks *chunks,
+                                             const struct virtiofs_dax_chunk *chunk);
+
+/**
+ * virtiofs_dax_chunks_drop - give up what nobody uses of a file
+ * @range: filled: is to be unmapped by REMOVEMAPPING, and before anything else is got
+ *
+ * To be called until it returns false, for example before the node is forgotten, whose number may come again.
+ *
+ * Return: true; false: there is none. Cost: all chunks are looked at.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_dax_chunks_drop(struct virtiofs_dax_chunks *chunks, uint64_t node,
+                                                                struct virtiofs_window_range *range);
+
+/**
+ * virtiofs_dax_chunks_reclaim - give up what nobody has used for the longest time
+ * @range: as above
+ *
+ * When the device has no more room (ENOMEM). Return: true; false: all are used, or nothing is mapped.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE bool virtiofs_dax_chunks_reclaim(struct virtiofs_dax_chunks *chunks,
+                                                                   struct virtiofs_window_range *range);
+
+/** virtiofs_dax_chunks_reset - the device has forgotten everything: nothing is mapped, nobody uses any. */
+VIRTIOFS_EXPORT void virtiofs_dax_chunks_reset(struct virtiofs_dax_chunks *chunks);
 
 #ifdef __cplusplus
 }

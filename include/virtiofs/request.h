@@ -98,6 +98,16 @@ typedef void virtiofs_req_cancel_fn(struct virtiofs_req *req);
 VIRTIOFS_EXPORT void virtiofs_req_on_cancel(struct virtiofs_req *req, virtiofs_req_cancel_fn *fn);
 
 /**
+ * virtiofs_req_interrupted - has the guest's program been interrupted?
+ *
+ * For on_cancel functions: Linux takes EINTR for an answer to a signal. Where there was none, as the device is drained,
+ * a program sees error 512 in its place from requests about locks, so another error is better there.
+ *
+ * Return: false if it was cancelled for another reason. Threads: the one that on_cancel is called in, within it.
+ */
+VIRTIOFS_EXPORT bool virtiofs_req_interrupted(const struct virtiofs_req *req);
+
+/**
  * virtiofs_req_set_data - keep a pointer with the request, for an on_cancel function
  * virtiofs_req_data - get it back; NULL at first
  *

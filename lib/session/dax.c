@@ -27,6 +27,8 @@ struct virtiofs_session_dax {
   bool forget;                 /* whoever has the window has dropped everything */
   struct virtiofs_req *queue;  /* the oldest first, by @next_mapping */
   struct virtiofs_req *req;    /* whose job is done; NULL: nobody's, or nobody waits any more */
+  bool begins;                 /* @req is being looked at: it can't be answered ... */
+  bool gives_up;               /* ... but will be, right after */
   struct virtiofs_req *parked; /* waits until all is unmapped */
 
   /* the worker's */
@@ -93,7 +95,7 @@ static void enqueue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) 
   *last = req;
 }
 
-/* Takes it from wherever it is. False: it has been answered. */
+/* Takes it from wherever it is. False: it has been answered, or will be soon. */
 static bool dequeue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
   for (struct virtiofs_req **at = &dax->queue; *at != NULL; at = &(*at)->next_mapping) {
     if (*at != req)
@@ -101,10 +103,12 @@ static bool dequeue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) 
     *at = req->next_mapping;
     return true;
   }
-  bool is_worked_on = dax->req == req;
-  if (is_worked_on)
+  if (dax->req != req)
+    return false;
+  dax->gives_up = dax->begins;
+  if (!dax->begins)
     dax->req = NULL;
-  return is_worked_on;
+  return !dax->begins;
 }
 
 static void give_up(struct virtiofs_req *req) {
@@ -187,31 +191,46 @@ static bool carry_out(struct virtiofs_session_dax *dax) {
   return true;
 }
 
+static void begin_job(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  bool maps = req->fuse.header.opcode == VIRTIOFS_FUSE_SETUPMAPPING;
+  int rc = maps ? begin_map(dax, req) : begin_unmap(dax, req);
+  virtiofs_spin_lock(&dax->lock);
+  dax->begins = false;
+  bool gives_up = dax->gives_up;
+  if (gives_up)
+    dax->req = NULL;
+  virtiofs_spin_unlock(&dax->lock);
+  if (gives_up)
+    virtiofs_req_complete(req, -EINTR);
+  if (rc != 0)
+    finish_job(dax, rc);
+}
+
 /* Takes the next job. False: there is none, and this thread doesn't work any more. */
 static bool take_job(struct virtiofs_session_dax *dax) {
   virtiofs_spin_lock(&dax->lock);
   struct virtiofs_req *req = dax->queue;
-  bool forget = dax->forget;
+  bool forget = dax->forget, clears = req == NULL && dax->parked != NULL;
+  bool works = req != NULL || clears || forget;
   dax->forget = false;
   dax->req = req;
+  dax->begins = req != NULL;
+  dax->gives_up = false;
   if (req != NULL)
     dax->queue = req->next_mapping;
-  else if (dax->parked != NULL)
-    dax->job = JOB_CLEAR;
-  else if (!forget)
-    dax->working = false;
+  dax->working = works;
   virtiofs_spin_unlock(&dax->lock);
+  if (!works)
+    return false; /* and what is the worker's may be another's now */
   if (forget)
     virtiofs_dax_window_forget(dax->window);
-  if (req == NULL && dax->job == JOB_CLEAR) {
+  if (clears) {
+    dax->job = JOB_CLEAR;
     virtiofs_dax_window_clear(dax->window);
   } else if (req != NULL) {
-    bool maps = req->fuse.header.opcode == VIRTIOFS_FUSE_SETUPMAPPING;
-    int rc = maps ? begin_map(dax, req) : begin_unmap(dax, req);
-    if (rc != 0)
-      finish_job(dax, rc);
+    begin_job(dax, req);
   }
-  return forget || req != NULL || dax->job != JOB_NONE;
+  return true;
 }
 
 /* Nothing is mapped any more, as far as that can be had. */

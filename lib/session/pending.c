@@ -69,7 +69,7 @@ void virtiofs_req_defer(struct virtiofs_req *req) {
   virtiofs_spin_lock(&lane->lock);
   req->phase = VIRTIOFS_PHASE_PENDING;
   list_add(lane, req);
-  req->cancelled = is_interrupted(req); /* its operation is told when it asks to be */
+  req->cancelled = req->interrupted = is_interrupted(req); /* its operation is told when it asks to be */
   virtiofs_spin_unlock(&lane->lock);
 }
 
@@ -142,11 +142,16 @@ void virtiofs_req_on_cancel(struct virtiofs_req *req, virtiofs_req_cancel_fn *fn
     fn(req);
 }
 
+bool virtiofs_req_interrupted(const struct virtiofs_req *req) {
+  return req->interrupted;
+}
+
 /* Marks one; true if it has to be told, and then it is kept from being finished. The lane's lock is held. */
-static bool begin_cancel(struct virtiofs_req *req) {
+static bool begin_cancel(struct virtiofs_req *req, bool interrupted) {
   if (req->cancelled)
     return false;
   req->cancelled = true;
+  req->interrupted = interrupted;
   req->cancelling = req->on_cancel != NULL;
   return req->cancelling;
 }
@@ -178,7 +183,7 @@ static bool is_chosen(const struct virtiofs_req *req, struct choice choice) {
 static bool cancel_one(struct virtiofs_session_lane *lane, struct choice choice) {
   virtiofs_spin_lock(&lane->lock);
   struct virtiofs_req *req = lane->pending;
-  while (req != NULL && (!is_chosen(req, choice) || !begin_cancel(req)))
+  while (req != NULL && (!is_chosen(req, choice) || !begin_cancel(req, choice.unique != NULL)))
     req = req->next;
   virtiofs_spin_unlock(&lane->lock);
   if (req != NULL)

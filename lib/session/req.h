@@ -55,6 +55,7 @@ struct virtiofs_req {
   enum virtiofs_phase phase; /* under the lane's lock once the request is shared */
   bool pinned;               /* slots are kept by pins, not by the lane's hazards */
   bool cancelled;
+  bool interrupted; /* by the guest: why it is cancelled */
   bool cancelling; /* its on_cancel function is running */
   bool holds_data; /* the backend may touch guest memory */
   int rc;

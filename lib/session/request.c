@@ -120,6 +120,7 @@ static void begin(struct virtiofs_req *req, struct virtiofs_session *session, ui
   req->phase = VIRTIOFS_PHASE_CALLING;
   req->pinned = false;
   req->cancelled = false;
+  req->interrupted = false;
   req->cancelling = false;
   req->holds_data = false;
   req->rc = 0;

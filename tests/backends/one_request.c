@@ -231,6 +231,31 @@ static int do_flush(void) {
   return run();
 }
 
+static int set_lock(uint32_t opcode, uint32_t type, bool flock) {
+  begin(opcode)->lk = (struct virtiofs_lk_in){
+      .node = file, .handle = handle, .owner = 7, .flock = flock, .lock = {.end = INT64_MAX, .type = type}};
+  return run();
+}
+
+/* What could not be unlocked goes when a program closes the file. */
+static int do_lock(void) {
+  int rc = set_lock(VIRTIOFS_FUSE_SETLK, F_WRLCK, false);
+  if (rc == 0)
+    rc = set_lock(VIRTIOFS_FUSE_SETLK, F_UNLCK, false);
+  begin(VIRTIOFS_FUSE_FLUSH)->flush = (struct virtiofs_flush_in){.node = file, .handle = handle, .lock_owner = 7};
+  int flushed = run();
+  return rc != 0 ? rc : flushed;
+}
+
+static int do_getlk(void) {
+  return set_lock(VIRTIOFS_FUSE_GETLK, F_WRLCK, false);
+}
+
+static int do_flock(void) {
+  int rc = set_lock(VIRTIOFS_FUSE_SETLKW, F_WRLCK, true);
+  return rc != 0 ? rc : set_lock(VIRTIOFS_FUSE_SETLK, F_UNLCK, true);
+}
+
 static int do_fallocate(void) {
   begin(VIRTIOFS_FUSE_FALLOCATE)->fallocate =
       (struct virtiofs_fallocate_in){.node = file, .handle = handle, .length = SIZE};
@@ -380,6 +405,9 @@ static const struct {
     {"fsync", do_fsync},
     {"fdatasync", do_fdatasync},
     {"flush", do_flush},
+    {"lock", do_lock},
+    {"getlk", do_getlk},
+    {"flock", do_flock},
     {"fallocate", do_fallocate},
     {"lseek", do_lseek},
     {"copy", do_copy},

@@ -133,14 +133,18 @@ static void given_up(void **state) {
   struct wait w;
   assert_int_equal(lock(&f, A, F_WRLCK, 0, 9), 0);
   assert_int_equal(wait_for(&w, &f, B, F_WRLCK, 0, 9), VIRTIOFS_PENDING);
+  w.req.interrupted = true;
   fake_cancel(&w.req);
   assert_int_equal(fake_wait(&w.req, 0), -EINTR);
+  assert_int_equal(wait_for(&w, &f, B, F_WRLCK, 0, 9), VIRTIOFS_PENDING);
+  fake_cancel(&w.req); /* by a drain */
+  assert_int_equal(fake_wait(&w.req, 0), -ENOLCK);
   assert_int_equal(lock(&f, A, F_UNLCK, 0, 9), 0);
   assert_int_equal(lock(&f, C, F_WRLCK, 0, 9), 0);
   /* Before the operation was called; the lock is not had later either. */
   w = (struct wait){.req = f.s->req, .in = lk(&f, B, F_WRLCK, 0, 9)};
   w.req.cancelled = true;
-  assert_int_equal(f.s->ops->setlkw(&w.req, &w.in), -EINTR);
+  assert_int_equal(f.s->ops->setlkw(&w.req, &w.in), -ENOLCK);
   assert_false(w.req.completed);
   assert_int_equal(lock(&f, C, F_UNLCK, 0, 9), 0);
   assert_int_equal(lock(&f, A, F_WRLCK, 0, 9), 0);
@@ -217,7 +221,7 @@ static void *count(void *arg) {
       fake_cancel(&w.req);
     if (rc == VIRTIOFS_PENDING)
       rc = fake_wait(&w.req, WAIT_MS);
-    if (rc == -EINTR) {
+    if (rc == -ENOLCK) {
       atomic_fetch_add(&given_up_count, 1);
       continue;
     }

@@ -351,6 +351,43 @@ static void again(void **state) {
   check(b);
 }
 
+/* Chunks of a page: half as many as the files have, so that many give way. */
+static void by_chunks(void **state) {
+  struct bench *b = *state;
+  struct virtiofs_client_dax *dax;
+  struct virtiofs_client_dax_range held = {.addr = NULL};
+  static unsigned char bytes[3 * PAGE];
+  uint32_t held_at = 0;
+  start(b);
+  assert_int_equal(virtiofs_client_dax_new(&dax, b->client, 1, 12), 0);
+  for (unsigned i = 0; i < rounds; i++) {
+    uint32_t file = (uint32_t)seeded_below(FILES), size = 1 + (uint32_t)seeded_below(sizeof(bytes));
+    uint32_t offset = (uint32_t)seeded_below(FILE_PAGES * PAGE - size);
+    unsigned char *want = b->files[file].bytes + offset;
+    uint64_t what = seeded_below(10);
+    if (what < 5) {
+      assert_int_equal(virtiofs_client_dax_read(dax, b->files[file].node, offset, bytes, size), size);
+      assert_memory_equal(bytes, want, size);
+    } else if (what < 8 && file > 0) {
+      seeded_fill(want, size);
+      assert_int_equal(virtiofs_client_dax_write(dax, b->files[file].node, offset, want, size), size);
+      read_file(b, file, offset / PAGE * PAGE, PAGE);
+    } else if (what == 8) {
+      assert_int_equal(virtiofs_client_dax_forget(dax, b->files[file].node), 0);
+    } else if (held.addr != NULL) {
+      assert_memory_equal(held.addr, b->files[0].bytes + held_at, held.len);
+      virtiofs_client_dax_unmap(dax, &held);
+      held.addr = NULL;
+    } else {
+      held_at = offset;
+      assert_int_equal(virtiofs_client_dax_map(dax, b->files[0].node, offset, false, &held), 0);
+      assert_int_equal(held.len, PAGE - offset % PAGE);
+    }
+  }
+  assert_int_equal(virtiofs_client_dax_read(dax, 12345, 0, bytes, 1), -ESTALE);
+  virtiofs_client_dax_free(dax);
+}
+
 /* Who didn't ask for a window has none, and the device says so. */
 static void unwanted(void **state) {
   struct bench *b = *state;
@@ -369,7 +406,8 @@ static void unwanted(void **state) {
   { #test " here", test, setup_here, teardown, NULL }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {BOTH(any), BOTH(refused), BOTH(past_the_end), BOTH(again), BOTH(unwanted)};
+  const struct CMUnitTest tests[] = {BOTH(any),   BOTH(refused),   BOTH(past_the_end),
+                                     BOTH(again), BOTH(by_chunks), BOTH(unwanted)};
   if (argc > 1)
     rounds = (unsigned)strtoul(argv[1], NULL, 10);
   return cmocka_run_group_tests(tests, NULL, NULL);

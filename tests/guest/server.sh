@@ -20,13 +20,13 @@ server_profile() {
       ;;
     c)
       SERVER_COMMAND="/usr/lib/qemu/virtiofsd --socket-path={socket} -o source={dir} -o sandbox=chroot -o cache=auto -o xattr"
-      SERVER_OPTIONAL=posix
+      SERVER_OPTIONAL='posix host-locks'
       SERVER_RESTART=1
       SERVER_QUEUES=1
       ;;
     rust)
       SERVER_COMMAND="${VIRTIOFS_PEER_VIRTIOFSD:-$BUILD_DIR/peers/bin/virtiofsd} --socket-path {socket} --shared-dir {dir} --sandbox chroot --cache auto --xattr --inode-file-handles=never"
-      SERVER_OPTIONAL=posix
+      SERVER_OPTIONAL='posix host-locks'
       SERVER_RESTART=1
       SERVER_QUEUES=1
       ;;

@@ -99,6 +99,17 @@ host_step_change() {
   echo made >"$share/exchange/made"
 }
 
+# A lock that the guest is not to get, and then is.
+host_step_lock() {
+  exec {LOCKED}<>"$share/exchange/locked"
+  flock -n "$LOCKED"
+}
+
+host_step_unlock() {
+  flock -u "$LOCKED"
+  exec {LOCKED}>&-
+}
+
 saw_written_file() {
   want 'the sha256 of the file that the guest wrote' \
     "$({ echo 'from the guest' && cat "$share/big.bin"; } | sha256sum)" "$(sha256sum <"$share/work/big.out")"

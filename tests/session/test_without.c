@@ -124,9 +124,11 @@ static void what_can_not_be(void **state) {
 /* ---- a release while something on the open file is pending ---- */
 
 static struct virtiofs_req *told;
+static bool told_interrupted;
 
 static void give_up(struct virtiofs_req *req) {
   told = req;
+  told_interrupted = virtiofs_req_interrupted(req);
   script_fs_answer_req(virtiofs_req_fs(req), req, -EINTR);
 }
 
@@ -166,6 +168,7 @@ static void release_gives_up_what_is_pending(void **state) {
   release(b, id, fh);
   finish(one, -EINTR);
   finish(three, -EINTR);
+  assert_false(told_interrupted);
   assert_false(fuse_message_is_answered(two));
   session_bench_reap(b);
   assert_int_equal(script_fs_calls(&b->fs, FUSE_RELEASE), 1);
@@ -227,21 +230,27 @@ static void interrupted_before_it_is_pending(void **state) {
   /* Within its operation. */
   fuse_request_flush(&r, id, fh);
   interrupted = r.header.unique;
+  told_interrupted = false;
   finish(session_bench_send(b, 2, &r, NULL), -EINTR);
+  assert_true(told_interrupted);
   /* Before it came, on another queue; others aren't meant. */
   b->fs.hook = ask_to_be_told;
   fuse_request_flush(&r, id, fh);
   interrupt(b, r.header.unique);
   struct fuse_message *other = flush(b, id, fh);
+  told_interrupted = false;
   finish(session_bench_send(b, 2, &r, NULL), -EINTR);
+  assert_true(told_interrupted);
   assert_false(fuse_message_is_answered(other));
   /* The same, and its operation is called by the pool. */
   fuse_request_flush(&r, id, fh);
   interrupt(b, r.header.unique);
   struct fuse_message *m = session_bench_defer(b, 1, &r);
   assert_false(fuse_message_is_answered(m));
+  told_interrupted = false;
   virtiofs_session_run(m->req);
   finish(m, -EINTR);
+  assert_true(told_interrupted);
   /* A new mount knows of none. */
   fuse_request_flush(&r, id, fh);
   interrupt(b, r.header.unique);

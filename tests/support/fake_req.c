@@ -41,6 +41,10 @@ void *virtiofs_req_data(const struct virtiofs_req *req) {
   return req->data;
 }
 
+bool virtiofs_req_interrupted(const struct virtiofs_req *req) {
+  return req->interrupted;
+}
+
 void virtiofs_req_complete(struct virtiofs_req *req, int rc) {
   pthread_mutex_lock(&req_lock);
   assert(!req->completed);

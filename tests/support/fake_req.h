@@ -13,7 +13,8 @@ struct virtiofs_req {
   struct virtiofs_caller caller;
   uint64_t semantics; /**< what the backend's init promised */
   const void *session;
-  bool cancelled; /**< before its operation is called: on_cancel then is, at once */
+  bool cancelled;   /**< before its operation is called: on_cancel then is, at once */
+  bool interrupted; /**< that is why */
   virtiofs_req_cancel_fn *on_cancel;
   void *data;
   bool completed; /**< fake_wait() is the way to look */

@@ -77,7 +77,7 @@ struct lock_waiter {
   uint64_t interval_ns;
   bool busy;      /* somebody works on it with the table unlocked, and he alone gives the answer */
   bool woken;     /* meanwhile */
-  bool cancelled; /* meanwhile */
+  int cancelled;  /* meanwhile: the answer, if it isn't had; 0: not */
 };
 
 struct locks {
@@ -164,7 +164,7 @@ void virtiofs_passthrough_guest_put(struct locks *locks, struct lock_guest *gues
  * @owner: used, and put here if the answer comes later; NULL: flock(2)
  *
  * Return: VIRTIOFS_PENDING; -EDEADLK if whoever is in the way waits for the owner himself; -ENOLCK if the guest has
- * too many; -EINTR if the request is cancelled.
+ * too many, or the request is cancelled; -EINTR if it is interrupted.
  */
 int virtiofs_passthrough_lock_wait(struct virtiofs_req *req, const struct virtiofs_lk_in *in, struct lock_owner *owner);
 

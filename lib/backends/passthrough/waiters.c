@@ -143,8 +143,8 @@ static void try(struct virtiofs_passthrough *fs, struct lock_waiter *waiter) {
   int rc = virtiofs_passthrough_lock_try(fs, waiter->owner, waiter->in);
   pthread_mutex_lock(&locks->lock);
   waiter->busy = false;
-  if (rc == -EAGAIN && waiter->cancelled)
-    rc = -EINTR;
+  if (rc == -EAGAIN && waiter->cancelled != 0)
+    rc = waiter->cancelled;
   if (rc == -EAGAIN && (rc = plan(locks, waiter)) == 0)
     return;
   leave(locks, waiter);
@@ -217,6 +217,11 @@ void virtiofs_passthrough_waiters_stop(struct locks *locks) {
 
 /* ---- beginning and giving up ---- */
 
+/* Linux makes another error of EINTR where there is no signal, and shows its programs that. */
+static int why(const struct virtiofs_req *req) {
+  return virtiofs_req_interrupted(req) ? -EINTR : -ENOLCK;
+}
+
 /* A waiter is found by its request and not remembered there: it may have its answer already. */
 static void cancel(struct virtiofs_req *req) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
@@ -226,13 +231,14 @@ static void cancel(struct virtiofs_req *req) {
   while (waiter != NULL && waiter->req != req)
     waiter = waiter->next;
   bool ours = waiter != NULL && !waiter->busy;
+  int rc = why(req);
   if (ours)
     leave(locks, waiter);
   else if (waiter != NULL)
-    waiter->cancelled = true;
+    waiter->cancelled = rc;
   pthread_mutex_unlock(&locks->lock);
   if (ours)
-    finish(fs, waiter, -EINTR);
+    finish(fs, waiter, rc);
 }
 
 int virtiofs_passthrough_lock_wait(struct virtiofs_req *req, const struct virtiofs_lk_in *in,
@@ -255,7 +261,7 @@ int virtiofs_passthrough_lock_wait(struct virtiofs_req *req, const struct virtio
   }
   virtiofs_req_on_cancel(req, cancel);
   pthread_mutex_lock(&locks->lock);
-  rc = waiter->cancelled ? -EINTR : plan(locks, waiter);
+  rc = waiter->cancelled != 0 ? waiter->cancelled : plan(locks, waiter);
   waiter->busy = false;
   if (rc == 0)
     pthread_cond_signal(&locks->wake);

@@ -266,6 +266,16 @@ host_changes() {
   within_seconds host_made_file
 }
 
+# What the host has locked the guest waits for.
+host_locks() {
+  ask_host lock
+  probe flock-refused /mnt/exchange/locked
+  probe flock-wait /mnt/exchange/locked &
+  lock_waiter=$!
+  ask_host unlock
+  wait "$lock_waiter"
+}
+
 mount_again() {
   cd /
   umount /mnt
@@ -351,6 +361,7 @@ check user-owns user_owns
 check setgid-directory setgid_directory
 check setid-cleared setid_cleared
 check host-changes host_changes
+check host-locks host_locks
 check exercise random_work
 check posix posix_conformance
 check mount-again mount_again

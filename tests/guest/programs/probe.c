@@ -32,6 +32,8 @@ static const struct {
     {"direct", probe_direct, 1},
     {"parallel", probe_parallel, 1},
     {"locks", probe_locks, 1},
+    {"flock-refused", probe_flock_refused, 1},
+    {"flock-wait", probe_flock_wait, 1},
     {"socket", probe_socket, 1},
     {"errors", probe_errors, 1},
 };

@@ -33,6 +33,8 @@ int probe_open_many(int argc, char **argv);
 int probe_direct(int argc, char **argv);
 int probe_parallel(int argc, char **argv);
 int probe_locks(int argc, char **argv);
+int probe_flock_refused(int argc, char **argv);
+int probe_flock_wait(int argc, char **argv);
 int probe_socket(int argc, char **argv);
 int probe_errors(int argc, char **argv);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -100,6 +101,28 @@ int probe_parallel(int argc, char **argv) {
     if (status != 0)
       result = PROBE_FAILED;
   return result;
+}
+
+/* Somebody has locked it. */
+int probe_flock_refused(int argc, char **argv) {
+  int fd = open(argv[0], O_RDWR);
+
+  (void)argc;
+  if (fd < 0)
+    return probe_error("open");
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    return probe_failed("EAGAIN for a file that somebody has locked", "%s", "the lock");
+  return errno == EWOULDBLOCK ? PROBE_OK : probe_error("flock, or EAGAIN of it,");
+}
+
+/* Until nobody has locked it. */
+int probe_flock_wait(int argc, char **argv) {
+  int fd = open(argv[0], O_RDWR);
+
+  (void)argc;
+  if (fd < 0)
+    return probe_error("open");
+  return flock(fd, LOCK_EX) < 0 ? probe_error("flock") : PROBE_OK;
 }
 
 /* A second process must not get a write lock that the first one holds. */
