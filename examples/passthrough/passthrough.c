@@ -14,6 +14,7 @@
 #include "sharing.h"
 
 #define MOST_FDS (1 << 20)
+#define MOST_IDLE 3600
 #define PROGRAM "virtiofs-passthrough"
 
 /* What the options say. */
@@ -25,13 +26,13 @@ struct settings {
   struct rights rights;
   struct sharing sharing;
   enum virtiofs_passthrough_handles handles;
-  uint32_t inode_fds;
+  uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, SUBMOUNTS, NO_SUBMOUNTS, DAX };
+enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, INODE_IDLE, SUBMOUNTS, NO_SUBMOUNTS, DAX };
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -53,13 +54,21 @@ static int parse_handles(struct settings *settings, const char *mode) {
   return 0;
 }
 
-static int parse_count(const char *text, uint32_t *count) {
+static int parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *count) {
   char *end;
   errno = 0;
   unsigned long value = strtoul(text, &end, 10);
-  if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value == 0 || value > MOST_FDS)
+  if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value < least || value > most)
     return -EINVAL;
   *count = (uint32_t)value;
+  return 0;
+}
+
+static int parse_idle(struct settings *settings, const char *text) {
+  uint32_t seconds;
+  if (parse_count(text, 0, MOST_IDLE, &seconds) != 0)
+    return -EINVAL;
+  settings->inode_idle_ms = seconds != 0 ? seconds * 1000 : UINT32_MAX;
   return 0;
 }
 
@@ -84,9 +93,14 @@ static error_t parse_inodes(struct settings *settings, int key, const char *arg)
     (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
     exit(EXIT_FAILURE);
   case INODE_FDS:
-    if (parse_count(arg, &settings->inode_fds) == 0)
+    if (parse_count(arg, 1, MOST_FDS, &settings->inode_fds) == 0)
       return 0;
     (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
+    exit(EXIT_FAILURE);
+  case INODE_IDLE:
+    if (parse_idle(settings, arg) == 0)
+      return 0;
+    (void)fprintf(stderr, PROGRAM ": --inode-idle must be 0 to %d, not '%s'\n", MOST_IDLE, arg);
     exit(EXIT_FAILURE);
   case SUBMOUNTS:
   case NO_SUBMOUNTS:
@@ -152,6 +166,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .posix_acl = settings->posix_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
+      .inode_idle_ms = settings->inode_idle_ms,
       .hide_submounts = settings->hide_submounts,
       .dax = settings->dax,
   };
@@ -195,6 +210,7 @@ int main(int argc, char **argv) {
        "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
       {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
+      {"inode-idle", INODE_IDLE, "SECONDS", 0, "How long without use these are kept; default 5; 0: for ever", 0},
       {"dax", DAX, "MODE", 0,
        "Files that a guest mounted with dax=inode maps into the window (--cache-size): always (all, the default), "
        "never "

@@ -79,8 +79,11 @@ struct virtiofs_passthrough_config {
                                   space between; not with @posix_acl; only used during the call; NULL: as in the guest */
   const char *translate_gid; /**< the same about groups' */
   enum virtiofs_passthrough_handles inode_file_handles;
-  uint32_t inode_fds;  /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
-                            at most a quarter of those that guests may hold */
+  uint32_t inode_fds; /**< descriptors that files with handles keep open between uses, those used last; 0: 16,384, but
+                           at most a quarter of those that guests may hold */
+  uint32_t inode_idle_ms; /**< after so many milliseconds without use such a descriptor is closed, by a thread that
+                             starts with the first: a deleted file's room on the disk is free then; 0: 5000; UINT32_MAX:
+                               never */
   bool hide_submounts; /**< don't tell guests where another of the host's file systems begins below the directory: all
                             is one to them, with numbers that may come twice */
   enum virtiofs_passthrough_dax dax;

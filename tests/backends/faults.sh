@@ -162,7 +162,8 @@ with() {
   local request uid call error made requests
   mkdir "$share"
   "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
-    --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" >"$dir/log" 2>&1 &
+    --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" \
+    --inode-idle=0 >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   coproc CLIENT { exec "$one_request" "$dir/sock" "$share" 2>&1; }

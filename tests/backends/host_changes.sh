@@ -218,6 +218,15 @@ full() {
   cmp -n $((20 * 65536)) "$dir/source" "$share/more"
 }
 
+# Though nobody looks at the name any more.
+room_comes_back() {
+  head -c 3M /dev/urandom >"$mnt/big"
+  stat "$mnt/big" >/dev/null
+  chmod 600 "$mnt/big"
+  rm "$share/big"
+  wait_until "$SECONDS_MAX" has_room || want 'the room that is left' 'some of it' none
+}
+
 # The share has 1000 inodes.
 no_names_left() {
   local i
@@ -262,6 +271,11 @@ changes() {
     check "$each" "$each"
     rm -rf "${mnt:?}"/*
   done
+}
+
+room() {
+  check room_comes_back room_comes_back
+  rm -rf "${mnt:?}"/*
 }
 
 # ---- where ----
@@ -330,6 +344,7 @@ mkdir "$mnt" "$share"
 need_fuse
 mount -t tmpfs -o size=4M,nr_inodes=1000,mode=755 tmpfs "$share" || skip 'may not mount a file system in memory'
 by_dev_fuse changes
+by_dev_fuse room --inode-idle 1
 by_dev_fuse changes --inode-fds 1
 by_vhost_user changes
 by_dev_fuse changes --inode-file-handles never

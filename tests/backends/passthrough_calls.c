@@ -175,7 +175,8 @@ int main(int argc, char **argv) {
                                                .killpriv_v2 = true,
                                                .inode_file_handles = never ? VIRTIOFS_PASSTHROUGH_HANDLES_NEVER
                                                                            : VIRTIOFS_PASSTHROUGH_HANDLES_PREFER,
-                                               .inode_fds = evicts ? 1 : 0};
+                                               .inode_fds = evicts ? 1 : 0,
+                                               .inode_idle_ms = UINT32_MAX};
   need(virtiofs_passthrough_new(&fs, &config) == 0, "the share");
   struct work w = {.ops = virtiofs_passthrough_ops(),
                    .req = {.fs = fs, .caller = {.uid = geteuid(), .gid = getegid()}},

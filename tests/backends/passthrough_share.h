@@ -78,6 +78,8 @@ static inline struct virtiofs_name share_name(const char *str) {
 static inline void share_serve_as(struct share *s, struct virtiofs_passthrough_config config) {
   config.size = sizeof config;
   config.shared_dir = s->dir;
+  if (config.inode_idle_ms == 0)
+    config.inode_idle_ms = UINT32_MAX; /* so that descriptors can be counted */
   int rc = virtiofs_passthrough_new(&s->fs, &config);
   if (rc == -EOPNOTSUPP && config.inode_file_handles == VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY) {
     fprintf(stderr, "SKIP: no file handles in %s, or no right to open by them\n", s->base);

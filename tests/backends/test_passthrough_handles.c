@@ -2,7 +2,9 @@
 /* Files that are known by handle: what is on the host in the meantime, and how many descriptors that takes. */
 #include "passthrough_share.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "backends/passthrough/handle.h"
 #include "backends/passthrough/share.h"
@@ -209,6 +211,79 @@ static void open_files_come_first(void **state) {
   share_release(s, created.open.handle);
 }
 
+static void serve_idle(struct share *s, uint32_t idle_ms) {
+  virtiofs_passthrough_free(s->fs);
+  share_serve_as(s, (struct virtiofs_passthrough_config){.inode_file_handles = VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY,
+                                                         .inode_idle_ms = idle_ms});
+}
+
+static bool fds_fall_to(int wanted) {
+  const struct timespec pause = {.tv_nsec = 1000 * 1000};
+  for (int i = 0; i < 20000 && share_all_fds() > wanted; i++)
+    nanosleep(&pause, NULL); /* nothing tells when another thread closes something */
+  return share_all_fds() == wanted;
+}
+
+/* And it begins again when something is there again. */
+static void unused_descriptors_are_closed(void **state) {
+  struct share *s = *state;
+  enum { COUNT = 500 };
+  char name[16];
+  serve_idle(s, 1);
+  int before = share_all_fds();
+  uint64_t nodes[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    share_put_file(s, name, "", 0600);
+    nodes[i] = share_lookup(s, name);
+  }
+  for (int round = 0; round < 5; round++) {
+    for (int i = 0; i < COUNT; i++)
+      assert_int_equal(try_getattr(s, nodes[i]), 0);
+    assert_true(fds_fall_to(before));
+  }
+}
+
+/* Borrowed by other threads all the time: never closed under their feet, and all answers are right. */
+static atomic_bool done_using;
+
+static void *use_all_the_time(void *arg) {
+  struct share *s = arg;
+  struct virtiofs_req req = s->req;
+  struct virtiofs_getattr_in in = {.node = s->opened};
+  struct virtiofs_attr_out out;
+  uintptr_t wrong = 0;
+  while (!atomic_load(&done_using)) {
+    out = (struct virtiofs_attr_out){.attr_valid_ns = 0};
+    wrong += s->ops->getattr(&req, &in, &out) != 0 || out.attr.size != 4;
+  }
+  return (void *)wrong;
+}
+
+static void what_is_used_is_not_closed(void **state) {
+  struct share *s = *state;
+  enum { USERS = 3, ROUNDS = 300 };
+  pthread_t threads[USERS];
+  void *wrong;
+  serve_idle(s, 1);
+  share_put_file(s, "file", "text", 0600);
+  share_put_file(s, "other", "text", 0600);
+  s->opened = share_lookup(s, "file");
+  uint64_t other = share_lookup(s, "other");
+  atomic_store(&done_using, false);
+  for (int i = 0; i < USERS; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, use_all_the_time, s), 0);
+  for (int i = 0; i < ROUNDS; i++) {
+    assert_int_equal(try_getattr(s, other), 0);
+    (void)virtiofs_passthrough_fdcache_sweep(s->fs);
+  }
+  atomic_store(&done_using, true);
+  for (int i = 0; i < USERS; i++) {
+    pthread_join(threads[i], &wrong);
+    assert_null(wrong);
+  }
+}
+
 /* procfs has no file handles. */
 static void without_handles_it_depends(void **state) {
   struct share *s = *state;
@@ -250,6 +325,8 @@ int main(void) {
       TEST(handle_of_another_file_is_stale),
       TEST(few_descriptors_serve_many_files),
       TEST(open_files_come_first),
+      TEST(unused_descriptors_are_closed),
+      TEST(what_is_used_is_not_closed),
       TEST(without_handles_it_depends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

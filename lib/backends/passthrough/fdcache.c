@@ -18,7 +18,7 @@
 #define RECENT (UINT64_C(1) << 63)
 #define USERS (~FD_MASK & ~RECENT)
 
-enum { SMALL_BUDGET = 256 };
+enum { SMALL_BUDGET = 256, SWEEP_STEP = 128 };
 
 static int fd_of(uint64_t cell) {
   return (int)(uint32_t)(cell & FD_MASK) - 1;
@@ -102,6 +102,45 @@ bool virtiofs_passthrough_fd_evict(struct virtiofs_passthrough *fs) {
   return fd >= 0;
 }
 
+/* The next SWEEP_STEP places below @end. Return: where to go on; @fds has what is to be closed, @count of them. */
+static uint32_t sweep_some(struct fd_shard *shard, uint32_t end, int fds[SWEEP_STEP], uint32_t *count) {
+  *count = 0;
+  pthread_mutex_lock(&shard->lock);
+  uint32_t place = end < shard->count ? end : shard->count;
+  uint32_t until = place > SWEEP_STEP ? place - SWEEP_STEP : 0;
+  while (place-- > until) { /* downwards: what comes to a place that is left has been looked at */
+    int fd = take_away(shard->at[place]);
+    if (fd < 0)
+      continue;
+    remove_at(shard, place);
+    fds[(*count)++] = fd;
+  }
+  pthread_mutex_unlock(&shard->lock);
+  return until;
+}
+
+bool virtiofs_passthrough_fdcache_sweep(struct virtiofs_passthrough *fs) {
+  int fds[SWEEP_STEP];
+  for (uint32_t i = 0; i < fs->fds.shard_count; i++) {
+    for (uint32_t end = UINT32_MAX, count; end > 0;) {
+      end = sweep_some(&fs->fds.shards[i], end, fds, &count);
+      while (count > 0)
+        virtiofs_passthrough_fd_close(fs, fds[--count]);
+    }
+  }
+  return !virtiofs_passthrough_fdcache_empty(&fs->fds);
+}
+
+bool virtiofs_passthrough_fdcache_empty(struct fd_cache *cache) {
+  bool empty = true;
+  for (uint32_t i = 0; i < cache->shard_count && empty; i++) {
+    pthread_mutex_lock(&cache->shards[i].lock);
+    empty = cache->shards[i].count == 0;
+    pthread_mutex_unlock(&cache->shards[i].lock);
+  }
+  return empty;
+}
+
 /* A place for one more, if need be that of another, whose descriptor is @old then. False if all are in use. */
 static bool make_place(struct fd_shard *shard, uint32_t *place, int *old) {
   if (shard->count < shard->capacity) {
@@ -141,6 +180,7 @@ static int install(struct virtiofs_passthrough *fs, struct inode *inode, int fd)
   }
   if (over >= 0)
     virtiofs_passthrough_fd_close(fs, over);
+  virtiofs_passthrough_sweeper_wake(fs);
   return now;
 }
 

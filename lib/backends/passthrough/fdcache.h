@@ -3,9 +3,9 @@
  * The descriptors of inodes. Whoever needs one borrows it for the time of an operation.
  *
  * An inode that can be opened by its file handle has a descriptor only while it is in use or not long after: the cache
- * holds so many, and who has not been used since the clock's hand came by last has to go (second chance). Borrowing one
- * that is there takes no lock, only a count in the inode's own memory; a lock of a part of the cache is taken where
- * a descriptor had to be opened.
+ * holds so many, and who has not been used since the clock's hand came by last has to go (second chance); sweep.c
+ * closes what nobody uses for long. Borrowing one that is there takes no lock, only a count in the inode's own memory;
+ * a lock of a part of the cache is taken where a descriptor had to be opened.
  */
 #ifndef VIRTIOFS_LIB_BACKENDS_PASSTHROUGH_FDCACHE_H
 #define VIRTIOFS_LIB_BACKENDS_PASSTHROUGH_FDCACHE_H
@@ -64,6 +64,16 @@ void virtiofs_passthrough_fd_keep(struct inode *inode, int fd);
 
 /** virtiofs_passthrough_fd_drop - close an inode's descriptor, if it has one, since nobody knows it any more. */
 void virtiofs_passthrough_fd_drop(struct virtiofs_passthrough *fs, struct inode *inode);
+
+/**
+ * virtiofs_passthrough_fdcache_sweep - close what nobody has used since this was called last
+ *
+ * Return: is any left?
+ */
+bool virtiofs_passthrough_fdcache_sweep(struct virtiofs_passthrough *fs);
+
+/** virtiofs_passthrough_fdcache_empty - is there no descriptor in it now? */
+bool virtiofs_passthrough_fdcache_empty(struct fd_cache *cache);
 
 /** virtiofs_passthrough_fd_evict - close any one descriptor that can be missed. Return: was there one? */
 bool virtiofs_passthrough_fd_evict(struct virtiofs_passthrough *fs);

@@ -20,6 +20,7 @@ enum {
   FD_MAX = 1 << 20,
   CACHED_FDS = 16384, /* if not told, and no more than one in CACHED_SHARE of what guests may hold */
   CACHED_SHARE = 4,
+  IDLE_MS = 5000,
 };
 
 /* A config of another release may be shorter or longer than ours; what we don't know must not be asked for. */
@@ -90,15 +91,19 @@ static uint32_t cached_fds(const struct virtiofs_passthrough *fs, uint32_t wante
 }
 
 /* Return: 0; -ENOMEM, then nothing is left. */
-static int init_tables(struct virtiofs_passthrough *fs, uint32_t cached) {
+static int init_tables(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  uint32_t idle_ms = wanted->inode_idle_ms != 0 ? wanted->inode_idle_ms : IDLE_MS;
   if (virtiofs_passthrough_table_init(&fs->table) != 0)
     return -ENOMEM;
-  if (virtiofs_passthrough_fdcache_init(&fs->fds, cached_fds(fs, cached)) != 0) {
+  if (virtiofs_passthrough_fdcache_init(&fs->fds, cached_fds(fs, wanted->inode_fds)) != 0) {
     virtiofs_passthrough_table_fini(fs);
     return -ENOMEM;
   }
-  if (pthread_mutex_init(&fs->mounts.lock, NULL) == 0)
-    return 0;
+  if (virtiofs_passthrough_sweeper_init(&fs->sweeper, idle_ms) == 0) {
+    if (pthread_mutex_init(&fs->mounts.lock, NULL) == 0)
+      return 0;
+    virtiofs_passthrough_sweeper_fini(&fs->sweeper);
+  }
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   return -ENOMEM;
@@ -174,7 +179,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     return -ENOMEM;
   memset(fs, 0, sizeof *fs);
   fs->fd_limit = fd_limit();
-  rc = init_tables(fs, wanted.inode_fds);
+  rc = init_tables(fs, &wanted);
   if (rc != 0) {
     free(fs);
     return rc;
@@ -215,6 +220,7 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   if (fs == NULL)
     return;
   virtiofs_passthrough_locks_free(fs->locks);
+  virtiofs_passthrough_sweeper_fini(&fs->sweeper);
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   pthread_mutex_destroy(&fs->mounts.lock);

@@ -14,12 +14,14 @@
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/locks.h"
 #include "backends/passthrough/mount.h"
+#include "backends/passthrough/sweep.h"
 #include "backends/passthrough/xattrmap.h"
 
 struct virtiofs_passthrough {
   struct inode_table table;
   struct mount_table mounts;
   struct fd_cache fds;
+  struct sweeper sweeper;
   enum virtiofs_passthrough_handles handles;
   struct inode *root; /**< in the table, never forgotten */
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
