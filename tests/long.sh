@@ -63,6 +63,7 @@ step_dax() {
   VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/asan/examples "$here/guest/dax.sh"
   "$BUILD_DIR/asan/tests/client/test_dax" 100000
   "$BUILD_DIR/clang/tests/dax/test_window" 1000000
+  "$here/bench/dax.sh"
 }
 
 step_tsan() {

@@ -15,7 +15,8 @@ void virtiofs_lookout_waited(struct virtiofs_lookout *lookout, uint64_t ns) {
     lookout->ns = lookout->ns > FIRST_NS ? lookout->ns / 2 : 0;
     return;
   }
-  lookout->ns = lookout->ns != 0 ? lookout->ns * 2 : FIRST_NS;
+  /* Half as much again as it took: work that comes regularly is met from the second time on. */
+  lookout->ns = ns + ns / 2 > FIRST_NS ? ns + ns / 2 : FIRST_NS;
   if (lookout->ns > lookout->limit_ns)
     lookout->ns = lookout->limit_ns;
 }
