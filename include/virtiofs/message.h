@@ -10,6 +10,7 @@
 #ifndef VIRTIOFS_MESSAGE_H
 #define VIRTIOFS_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -40,6 +41,8 @@ struct virtiofs_message {
   size_t in_len;      /**< bytes in @in */
   size_t out_len;     /**< bytes in @out */
   virtiofs_message_complete_fn *complete; /**< called exactly once by the sink */
+  bool
+      cut; /**< a part of it lies where there is no memory: @in or @out, or both, end before it. The answer is EFAULT */
 };
 
 /**

@@ -172,6 +172,8 @@ VIRTIOFS_EXPORT void virtiofs_virtq_set_log(struct virtiofs_virtq *vq, const str
 struct virtiofs_virtq_chain {
   struct iovec *iov;  /**< caller's array; first the readable pieces, then the writable ones */
   uint32_t capacity;  /**< entries of @iov */
+  bool holes;         /**< caller's: what lies nowhere in memory is taken for a window with nothing behind it, as a
+                           front-end may have windows that it doesn't show; else it breaks the ring */
   uint32_t in_count;  /**< readable pieces */
   uint32_t out_count; /**< writable pieces */
   uint32_t ticket;    /**< what virtiofs_virtq_put() wants back */
@@ -188,7 +190,7 @@ VIRTIOFS_EXPORT bool virtiofs_virtq_pending(const struct virtiofs_virtq *vq);
  * virtiofs_virtq_take - take the next buffer
  * @vq:    a ring that was started
  * @map:   memory that the addresses are in
- * @chain: @iov and @capacity are set by the caller, the rest is set here
+ * @chain: @iov, @capacity and @holes are set by the caller, the rest is set here
  *
  * Return: 1 if one was taken; 0 if there is none, or the ring isn't started; -EPROTO if the ring is or was broken:
  * virtiofs_virtq_fault() says why. A buffer that broke the ring is not taken, so that no head is lost: after

@@ -133,6 +133,7 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   queue->hold->users++;
   queue->in_flight++;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
+  slot->msg.cut = chain->cut;
   if (queue->tap != NULL)
     slot->token = queue->tap->request(queue->tap_ctx, queue->index, &slot->msg);
   bool defer = queue->pool != NULL && (queue->in_flight > 1 || virtiofs_virtq_pending(queue->vq));
@@ -153,6 +154,12 @@ static bool take(struct virtiofs_queue *queue) {
     virtiofs_virtq_mend(queue->vq);
     if (!queue->broken)
       rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
+  }
+  if (rc < 0 && queue->has_window && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS) {
+    /* It may be in the window, whose place in the guest's memory we are not told. */
+    chain.holes = true;
+    virtiofs_virtq_mend(queue->vq);
+    rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
   }
   if (rc < 0)
     break_queue(queue, virtiofs_virtq_fault_name(virtiofs_virtq_fault(queue->vq)));

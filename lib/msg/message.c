@@ -23,6 +23,7 @@ void virtiofs_message_init(struct virtiofs_message *msg, struct iovec *segments,
   msg->out = segments + in_count;
   msg->out_count = pack(msg->out, msg->out, out_count, &msg->out_len);
   msg->complete = complete;
+  msg->cut = false;
 }
 
 void virtiofs_message_complete(struct virtiofs_message *msg, size_t used) {

@@ -141,7 +141,8 @@ static int decode(struct virtiofs_req *req, bool running) {
     say_refused(req, rc);
   if (rc == -EPROTO)
     rc = -EIO;
-  return rc;
+  /* Before anything is done: what is missing may be what the request is about. */
+  return rc == 0 && req->msg->cut ? -EFAULT : rc;
 }
 
 /**

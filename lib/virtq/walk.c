@@ -28,7 +28,7 @@ enum virtiofs_walk_result virtiofs_walk_add_pieces(struct virtiofs_walk *walk, u
     uint64_t piece = len;
     void *host = virtiofs_memory_gpa(walk->map, gpa, &piece, &walk->hint);
     if (host == NULL) {
-      if (!virtiofs_memory_window(walk->map, gpa, &piece))
+      if (!virtiofs_memory_window(walk->map, gpa, &piece) && !walk->holes)
         return virtiofs_walk_fault(walk, VIRTIOFS_VIRTQ_ADDRESS);
       walk->cut = walk->any_cut = true;
       walk->room = 0;

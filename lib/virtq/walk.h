@@ -62,6 +62,7 @@ struct virtiofs_walk {
   bool writable; /* a writable descriptor has been seen */
   bool cut;      /* the pieces of this kind have ended before a window: @room is 0 */
   bool any_cut;  /* those of some kind have */
+  bool holes;    /* what is nowhere is a window */
   enum virtiofs_walk_table kind;
   const unsigned char *table;                  /* host address; NULL: a table that doesn't lie in one piece */
   uint64_t table_gpa;                          /* of an indirect table */
@@ -125,6 +126,7 @@ VIRTIOFS_WALK_INLINE void virtiofs_walk_begin(struct virtiofs_walk *walk, const 
   walk->iov = chain->iov;
   walk->capacity = walk->room = chain->capacity;
   walk->num = start->num;
+  walk->holes = chain->holes;
   walk->indirect_allowed = start->indirect_allowed;
   walk->indirect = walk->writable = walk->cut = walk->any_cut = false;
   walk->kind = start->packed ? VIRTIOFS_WALK_HEAD : VIRTIOFS_WALK_LINKED;

@@ -232,6 +232,25 @@ static void broken_rings(void **state) {
   script_fs_answer(&b->fs, 0);
 }
 
+/* A program of the guest reads from one file into another one's mapping: that is in no memory that we know. */
+static void into_a_window(void **state) {
+  struct device_bench *b = *state;
+  struct fuse_request r;
+  b->config.window_len = 1 << 20;
+  device_bench_start(b, 2, 0);
+  uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id);
+  unsigned before = script_fs_calls(&b->fs, FUSE_READ);
+  fuse_request_read(&r, FUSE_READ, id, fh, 0, 4096);
+  struct device_call call = device_send_data(b, 1, &r, UINT64_C(1) << 40, 4096, true);
+  (void)device_wait(b, &call, 1);
+  assert_int_equal(device_error(b, &call), -EFAULT);
+  assert_int_equal(call.used, 16);
+  assert_int_equal(script_fs_calls(&b->fs, FUSE_READ), before);
+  assert_int_equal(atomic_load(&b->warnings), 0);
+  fuse_request_getattr(&r, id, NULL);
+  assert_int_equal(device_ask(b, 1, &r, NULL, 0), 0);
+}
+
 /* Is the worker of queue 1 asleep? */
 static bool worker_sleeps(void) {
   DIR *dir = opendir("/proc/self/task");
@@ -295,8 +314,8 @@ static void chains_without_sense(void **state) {
     uint32_t len, queue = i % 2;
     uint64_t at = guest_region(2) + queue * 4096;
     const struct guest_piece pieces[][2] = {
-        {{at, 0, false}, {at, 0, false}},        {{at, 16, true}, {at, 0, true}},
-        {{at, 39, false}, {at + 64, 16, true}},  {{at, 39, false}, {at + 64, 15, true}},
+        {{at, 0, false}, {at, 0, false}},       {{at, 16, true}, {at, 0, true}},
+        {{at, 39, false}, {at + 64, 16, true}}, {{at, 39, false}, {at + 64, 15, true}},
         {{at, 4, false}, {at + 64, 400, true}},
     };
     memset(guest_at(&b->g, at), 0xff, 64);
@@ -408,6 +427,7 @@ int main(void) {
       TEST(many_at_once),
       TEST(two_queues_at_once),
       TEST(broken_rings),
+      TEST(into_a_window),
       TEST(a_full_ring_and_one_more),
       TEST(chains_without_sense),
       TEST(memory_comes_and_is_used_at_once),

@@ -22,6 +22,7 @@ static struct ring_pair pair;
 static struct iovec iov[16];
 static struct virtiofs_virtq_chain chain;
 static struct virtiofs_driverq_done done;
+static bool holes;
 
 static void begin(uint64_t features) {
   struct ring_pair_config config = {.num = 8, .features = features, .base = ring_pair_first(features), .data = SIZE};
@@ -34,7 +35,7 @@ static void add(const struct virtiofs_driverq_part *parts, uint32_t readable, ui
 }
 
 static int take(void) {
-  chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = 16};
+  chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = 16, .holes = holes};
   return virtiofs_virtq_take(pair.device, pair.map, &chain);
 }
 
@@ -85,6 +86,24 @@ static void what_is_nowhere_stays_a_fault(void **state) {
   add(parts, 0, 1);
   assert_int_equal(take(), -EPROTO);
   assert_int_equal(virtiofs_virtq_fault(pair.device), VIRTIOFS_VIRTQ_ADDRESS);
+  ring_pair_fini(&pair);
+}
+
+/* Unless the caller says so: then it is as if there were a window. */
+static void what_is_nowhere_may_be_a_hole(void **state) {
+  (void)state;
+  begin(0);
+  uint64_t window = ring_pair_window(&pair);
+  const struct virtiofs_driverq_part parts[] = {
+      {PAIR_DATA, 10}, {window + 0x100000, 20}, {PAIR_DATA, 16}, {UINT64_MAX - 7, 16}};
+  add(parts, 1, 3);
+  holes = true;
+  assert_int_equal(take(), 1);
+  holes = false;
+  assert_true(chain.cut);
+  assert_int_equal(chain.in_count, 1);
+  assert_int_equal(chain.out_count, 0);
+  assert_int_equal(chain.out_bytes, 0);
   ring_pair_fini(&pair);
 }
 
@@ -147,7 +166,7 @@ static void memory_goes_under_a_ring(void **state) {
   add(parts, 0, 1);
   assert_true(virtiofs_memory_cell_get(cell, &view));
   struct virtiofs_memory *held = virtiofs_memory_ref(view.map);
-  chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = 16};
+  chain = (struct virtiofs_virtq_chain){.iov = iov, .capacity = 16, .holes = holes};
   assert_int_equal(virtiofs_virtq_take(pair.device, view.map, &chain), 1);
   assert_int_equal(virtiofs_memory_new(&less, pair.regions, 2, NULL), 0);
   virtiofs_memory_cell_set(cell, less);
@@ -233,6 +252,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(buffers_end_before_a_window),
       cmocka_unit_test(what_is_nowhere_stays_a_fault),
+      cmocka_unit_test(what_is_nowhere_may_be_a_hole),
       cmocka_unit_test(a_window_with_something_behind_it_is_like_memory),
       cmocka_unit_test(what_is_cut_is_not_left_out),
       cmocka_unit_test(memory_goes_under_a_ring),
