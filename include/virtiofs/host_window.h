@@ -40,12 +40,15 @@ VIRTIOFS_EXPORT void *virtiofs_host_window_addr(const struct virtiofs_host_windo
 VIRTIOFS_EXPORT uint64_t virtiofs_host_window_len(const struct virtiofs_host_window *window);
 
 /**
- * virtiofs_host_window_step - carry a step out by mmap(2), at once
+ * virtiofs_host_window_step - carry a step out by mmap(2) and mremap(2), at once
  * @window: a struct virtiofs_host_window; has this type to be the step of a struct virtiofs_dax_mapper that cuts
  * @step:   on pages of this host; its descriptor stays the caller's and isn't needed afterwards
  *
- * Return: 0; -EINVAL outside of the window or off pages; what mmap(2) says, and then nothing has changed. Threads: one
- * at a time.
+ * The file may be anybody's, of any kind. There is no moment in which the range is nobody's.
+ *
+ * Return: 0; -EINVAL outside of the window, or off pages, which in a file of huge pages are those; what mmap(2) and
+ * mremap(2) say, and then nothing has changed, but that a host short of memory may leave nothing mapped there. Threads:
+ * one at a time.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_host_window_step(void *window, const struct virtiofs_dax_step *step);
 

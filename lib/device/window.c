@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <virtiofs/request.h>
-#include <virtiofs/vhost_user.h>
 
 #include "base/log.h"
 #include "device/thread.h"
@@ -19,12 +19,13 @@
 
 #define TAG "window"
 /* How long the front-end may take for an answer. */
-#define PATIENCE_S 5
+#define PATIENCE_MS 5000U
 
 void virtiofs_device_window_init(struct virtiofs_device_window *window, struct virtiofs_session *session,
                                  const struct virtiofs_log *log) {
   window->session = session;
   window->log = log;
+  window->patience_ms = PATIENCE_MS;
   window->fd = window->timer_fd = window->stop_fd = -1;
   pthread_mutex_init(&window->lock, NULL);
 }
@@ -39,8 +40,8 @@ void virtiofs_device_window_close(void *ctx, int fd) {
 }
 
 /* 0: for ever. */
-static void set_timer(const struct virtiofs_device_window *window, time_t seconds) {
-  struct itimerspec when = {.it_value.tv_sec = seconds};
+static void set_timer(const struct virtiofs_device_window *window, uint32_t ms) {
+  struct itimerspec when = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
   (void)timerfd_settime(window->timer_fd, 0, &when, NULL);
 }
 
@@ -67,7 +68,7 @@ static int carry_out(void *ctx, const struct virtiofs_dax_step *step) {
     rc = -EIO;
   } else {
     window->waits_for = request;
-    set_timer(window, PATIENCE_S);
+    set_timer(window, window->patience_ms);
   }
   pthread_mutex_unlock(&window->lock);
   return rc;
@@ -95,21 +96,27 @@ static bool is_expected(struct virtiofs_device_window *window, const struct virt
          (header->flags & ~VIRTIOFS_VHOST_USER_NEED_REPLY) == (VIRTIOFS_VHOST_USER_VERSION | VIRTIOFS_VHOST_USER_REPLY);
 }
 
+/* What has come of an answer is kept until the rest has. False: there will be no answers any more. */
 static bool hear(struct virtiofs_device_window *window) {
   struct virtiofs_vhost_user_header header;
   uint64_t failed;
-  struct iovec iov[2] = {{.iov_base = &header, .iov_len = sizeof(header)},
-                         {.iov_base = &failed, .iov_len = sizeof(failed)}};
-  struct msghdr hdr = {.msg_iov = iov, .msg_iovlen = 2};
-  ssize_t n = recvmsg(window->fd, &hdr, MSG_DONTWAIT);
+  ssize_t n = recv(window->fd, window->answer + window->heard, sizeof(window->answer) - window->heard, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return true;
-  if (n != (ssize_t)(sizeof(header) + sizeof(failed)) || !is_expected(window, &header)) {
+  window->heard += n > 0 ? (uint32_t)n : 0;
+  if (n > 0 && window->heard < sizeof(header))
+    return true;
+  memcpy(&header, window->answer, sizeof(header));
+  if (n <= 0 || !is_expected(window, &header)) {
     virtiofs_log_write(window->log, n == 0 ? VIRTIOFS_LOG_DEBUG : VIRTIOFS_LOG_WARN, TAG,
                        n == 0 ? "the front-end has closed the channel" : "no answer to what was asked");
     answered(window, -EIO, true);
     return false;
   }
+  if (window->heard < sizeof(window->answer))
+    return true;
+  window->heard = 0;
+  memcpy(&failed, window->answer + sizeof(header), sizeof(failed));
   if (failed != 0)
     virtiofs_log_write(window->log, VIRTIOFS_LOG_WARN, TAG, "the front-end refuses message %u", header.request);
   answered(window, failed == 0 ? 0 : -EIO, false);
@@ -163,6 +170,7 @@ int virtiofs_device_window_start(struct virtiofs_device_window *window, int fd) 
   window->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   window->dead = false;
   window->waits_for = 0;
+  window->heard = 0;
   int rc = window->fd < 0 || window->timer_fd < 0 || window->stop_fd < 0 ? -errno : 0;
   if (rc == 0)
     rc = virtiofs_thread_start(&window->thread, "vfs-window", listen_on, window);

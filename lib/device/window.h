@@ -13,6 +13,7 @@
 
 #include <virtiofs/dax.h>
 #include <virtiofs/log.h>
+#include <virtiofs/vhost_user.h>
 
 struct virtiofs_session;
 
@@ -20,12 +21,17 @@ struct virtiofs_device_window {
   /* set once */
   uint64_t len; /* 0: there is none */
   uint32_t max_mappings;
+  uint32_t patience_ms; /* how long the front-end may take for an answer */
   struct virtiofs_session *session;
   const struct virtiofs_log *log;
 
   bool running;
   pthread_t thread;
   int fd, timer_fd, stop_fd;
+
+  /* the thread's */
+  uint32_t heard; /* bytes of the next answer */
+  unsigned char answer[sizeof(struct virtiofs_vhost_user_header) + sizeof(uint64_t)];
 
   pthread_mutex_t lock; /* for these */
   bool dead;            /* nothing can be asked any more */

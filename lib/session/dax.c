@@ -15,6 +15,7 @@ enum job {
   JOB_MAP,
   JOB_UNMAP,
   JOB_CLEAR,
+  JOB_STRAY, /* unmap what may have been mapped right after everything was dropped */
 };
 
 struct virtiofs_session_dax {
@@ -290,22 +291,47 @@ int virtiofs_session_removemapping(struct virtiofs_req *req) {
   return is_usable(req->session) ? submit(req) : -ENOSYS;
 }
 
+/*
+ * The front-end drops everything, and finds a request of ours that was on its way: what it maps then stays, where the
+ * next guest's mapping would be refused. True: a step is under way.
+ */
+static bool unmap_stray(struct virtiofs_session_dax *dax, const struct virtiofs_dax_step *mapped) {
+  struct virtiofs_dax_step step = {.fd = -1, .window_offset = mapped->window_offset, .len = mapped->len};
+  dax->job = JOB_STRAY;
+  if (dax->config.step(dax->config.ctx, &step) == VIRTIOFS_PENDING)
+    return true;
+  dax->job = JOB_NONE;
+  return false;
+}
+
+/* Everything was dropped while a step was under way. True: there is nothing to go on with now. */
+static bool forget_amid_step(struct virtiofs_session *session, const struct virtiofs_dax_step *mapped) {
+  struct virtiofs_session_dax *dax = session->dax;
+  virtiofs_dax_window_forget(dax->window);
+  if (dax->job == JOB_CLEAR) {
+    finish_clear(session);
+    return true;
+  }
+  finish_job(dax, -EIO);
+  return mapped != NULL && unmap_stray(dax, mapped);
+}
+
 void virtiofs_session_step_done(struct virtiofs_session *session, int rc) {
   struct virtiofs_session_dax *dax = session->dax;
+  if (dax->job == JOB_STRAY) {
+    dax->job = JOB_NONE; /* whether it was there or not */
+    work(session);
+    return;
+  }
+  struct virtiofs_dax_step step;
+  bool mapped = virtiofs_dax_window_step(dax->window, &step) && step.map && rc == 0;
   virtiofs_dax_window_done(dax->window, rc);
   virtiofs_spin_lock(&dax->lock);
   bool forget = dax->forget;
   dax->forget = false;
   virtiofs_spin_unlock(&dax->lock);
-  if (forget) {
-    virtiofs_dax_window_forget(dax->window);
-    if (dax->job == JOB_CLEAR) {
-      finish_clear(session);
-      return;
-    }
-    finish_job(dax, -EIO);
-  }
-  work(session);
+  if (!forget || !forget_amid_step(session, mapped ? &step : NULL))
+    work(session);
 }
 
 /* ---- the whole window ---- */

@@ -2,8 +2,10 @@
 #include <virtiofs/host_window.h>
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct virtiofs_host_window {
@@ -45,6 +47,44 @@ uint64_t virtiofs_host_window_len(const struct virtiofs_host_window *window) {
   return window->len;
 }
 
+/* Of a file in huge pages the kernel maps whole ones, however little was asked for: beyond the range, and the window.
+ */
+static bool is_on_its_pages(const struct virtiofs_dax_step *step, const void *at) {
+  struct statfs fs;
+  if (fstatfs(step->fd, &fs) != 0)
+    return false;
+  if (fs.f_type != HUGETLBFS_MAGIC)
+    return true;
+  return (((uintptr_t)at | step->len | step->file_offset) & ((uint64_t)fs.f_bsize - 1)) == 0;
+}
+
+/*
+ * Mapped elsewhere, and moved. A file that refuses to be mapped, as those of some file systems do, would otherwise do
+ * so when what was there has gone already; into the hole goes whatever this process maps next, where the guest has it.
+ */
+static int map_file(void *at, const struct virtiofs_dax_step *step) {
+  size_t len = (size_t)step->len;
+  if (!is_on_its_pages(step, at))
+    return -EINVAL;
+  void *got = mmap(NULL, len, step->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, step->fd,
+                   (off_t)step->file_offset);
+  if (got == MAP_FAILED)
+    return -errno;
+  if (mremap(got, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) != MAP_FAILED)
+    return 0;
+  int rc = -errno;
+  munmap(got, len);
+  /* Short of memory it may have got half way. Nobody else's mapping is touched. */
+  (void)mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  return rc;
+}
+
+static int unmap(void *at, size_t len) {
+  /* In one moment: nobody else's mapping can slip in. */
+  void *got = mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  return got != MAP_FAILED ? 0 : -errno;
+}
+
 int virtiofs_host_window_step(void *ctx, const struct virtiofs_dax_step *step) {
   const struct virtiofs_host_window *window = ctx;
   if (step->len == 0 || ((step->window_offset | step->len | step->file_offset) & window->page_mask) != 0 ||
@@ -52,12 +92,5 @@ int virtiofs_host_window_step(void *ctx, const struct virtiofs_dax_step *step) {
       step->file_offset > INT64_MAX)
     return -EINVAL;
   void *at = window->addr + step->window_offset;
-  void *got;
-  /* What was there goes in the same moment: nobody else's mapping can slip in between. */
-  if (step->map)
-    got = mmap(at, (size_t)step->len, step->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
-               step->fd, (off_t)step->file_offset);
-  else
-    got = mmap(at, (size_t)step->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  return got != MAP_FAILED ? 0 : -errno;
+  return step->map ? map_file(at, step) : unmap(at, (size_t)step->len);
 }

@@ -6,12 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A request. */
-struct message {
-  struct virtiofs_vhost_user_header header;
-  struct virtiofs_vhost_user_mmap mmap;
-};
-
 union control {
   char bytes[CMSG_SPACE(sizeof(int))];
   struct cmsghdr align;
@@ -26,17 +20,27 @@ static void close_none(void *ctx, int fd) {
 int virtiofs_vhost_shmem_init(struct virtiofs_vhost_shmem *shmem, int take_fd, uint64_t len) {
   struct virtiofs_dax_window_config config = {
       .size = sizeof(config), .len = len, .max_files = 65536, .close = close_none};
-  *shmem = (struct virtiofs_vhost_shmem){.fd = take_fd};
+  *shmem = (struct virtiofs_vhost_shmem){.fd = take_fd, .received_fd = -1};
   int rc = virtiofs_host_window_new(&shmem->window, len);
   return rc == 0 ? virtiofs_dax_window_new(&shmem->map, &config) : rc;
 }
 
+/* Ready for the next request. */
+static void drop_request(struct virtiofs_vhost_shmem *shmem) {
+  if (shmem->received_fd >= 0)
+    close(shmem->received_fd);
+  shmem->received_fd = -1;
+  shmem->received = 0;
+  shmem->wrong_fds = false;
+}
+
 void virtiofs_vhost_shmem_fini(struct virtiofs_vhost_shmem *shmem) {
+  drop_request(shmem);
   virtiofs_dax_window_free(shmem->map);
   virtiofs_host_window_free(shmem->window);
   if (shmem->fd >= 0)
     close(shmem->fd);
-  *shmem = (struct virtiofs_vhost_shmem){.fd = -1};
+  *shmem = (struct virtiofs_vhost_shmem){.fd = -1, .received_fd = -1};
 }
 
 int virtiofs_vhost_shmem_send(int channel, const struct virtiofs_vhost_user_header *header, const void *payload,
@@ -65,38 +69,62 @@ int virtiofs_vhost_shmem_send(int channel, const struct virtiofs_vhost_user_head
   return (size_t)n == sizeof(*header) + header->size ? 0 : -EPIPE;
 }
 
-/* The descriptor that came; -1: none. */
-static int take_fd(struct msghdr *hdr) {
-  int fd = -1;
+/* Each descriptor that came is the request's, or closed. There is room for more than one: of padding. */
+static void take_fds(struct virtiofs_vhost_shmem *shmem, struct msghdr *hdr) {
+  if ((hdr->msg_flags & MSG_CTRUNC) != 0)
+    shmem->wrong_fds = true;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c != NULL; c = CMSG_NXTHDR(hdr, c)) {
-    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-      memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+      continue;
+    size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+      if (shmem->received_fd < 0) {
+        shmem->received_fd = fd;
+        continue;
+      }
+      close(fd);
+      shmem->wrong_fds = true;
+    }
   }
-  return fd;
 }
 
-/* 1 and a message; 0; -errno. */
-static int receive(const struct virtiofs_vhost_shmem *shmem, struct message *msg, int *fd) {
+/* Some bytes more, @size at most: 1; 0: there are none now; -errno. */
+static int receive_some(struct virtiofs_vhost_shmem *shmem, void *data, size_t size) {
   union control control;
-  struct iovec iov[2] = {{.iov_base = &msg->header, .iov_len = sizeof(msg->header)},
-                         {.iov_base = &msg->mmap, .iov_len = sizeof(msg->mmap)}};
+  struct iovec iov = {.iov_base = data, .iov_len = size};
   struct msghdr hdr = {
-      .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
   ssize_t n;
-  *fd = -1;
   do
     n = recvmsg(shmem->fd, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (n < 0 && errno == EINTR);
   if (n < 0)
     return errno == EAGAIN ? 0 : -errno;
-  if (n == 0)
-    return -ECONNRESET;
-  *fd = take_fd(&hdr);
-  /* Both messages are of one size. */
-  bool whole = (size_t)n == sizeof(msg->header) + sizeof(msg->mmap) && (hdr.msg_flags & MSG_CTRUNC) == 0 &&
-               msg->header.size == sizeof(msg->mmap) &&
-               (msg->header.flags & ~VIRTIOFS_VHOST_USER_NEED_REPLY) == VIRTIOFS_VHOST_USER_VERSION;
-  return whole ? 1 : -EPROTO;
+  take_fds(shmem, &hdr);
+  shmem->received += (uint32_t)n;
+  return n > 0 ? 1 : -ECONNRESET;
+}
+
+/* 1 and a whole request; 0; -errno. A request may come in pieces: libvhost-user sends header and payload apart. */
+static int receive(struct virtiofs_vhost_shmem *shmem) {
+  const struct virtiofs_vhost_user_header *header = &shmem->header;
+  const uint32_t head = sizeof(*header);
+  int rc = 1;
+  while (rc == 1 && shmem->received < head)
+    rc = receive_some(shmem, (char *)&shmem->header + shmem->received, head - shmem->received);
+  if (rc != 1)
+    return rc;
+  /* Where the next one begins isn't known otherwise. */
+  if (header->size > sizeof(shmem->mmap) ||
+      (header->flags & ~VIRTIOFS_VHOST_USER_NEED_REPLY) != VIRTIOFS_VHOST_USER_VERSION)
+    return -EPROTO;
+  while (rc == 1 && shmem->received < head + header->size) {
+    uint32_t at = shmem->received - head;
+    rc = receive_some(shmem, (char *)&shmem->mmap + at, header->size - at);
+  }
+  return rc;
 }
 
 /* The window's own step, and nothing that was there before has to give way for it. */
@@ -112,7 +140,8 @@ static int carry_out(struct virtiofs_vhost_shmem *shmem, int fd) {
 
 static int map(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
   struct virtiofs_dax_mapping there;
-  if (fd < 0 || virtiofs_dax_window_check(shmem->map, m->shm_offset, m->len) != 0)
+  if (fd < 0 || (m->flags & ~VIRTIOFS_VHOST_USER_MMAP_WRITE) != 0 ||
+      virtiofs_dax_window_check(shmem->map, m->shm_offset, m->len) != 0)
     return -EINVAL;
   if (virtiofs_dax_window_find(shmem->map, m->shm_offset, &there) && there.window_offset < m->shm_offset + m->len)
     return -EEXIST;
@@ -126,8 +155,10 @@ static int map(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_u
   return rc == 0 ? carry_out(shmem, fd) : rc;
 }
 
-static int unmap(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_user_mmap *m) {
+static int unmap(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
   struct virtiofs_dax_mapping there;
+  if (fd >= 0)
+    return -EINVAL;
   if (!virtiofs_dax_window_find(shmem->map, m->shm_offset, &there) || there.window_offset != m->shm_offset ||
       there.len != m->len)
     return -ENOENT;
@@ -135,31 +166,32 @@ static int unmap(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost
   return rc == 0 ? carry_out(shmem, -1) : rc;
 }
 
-static int act(struct virtiofs_vhost_shmem *shmem, const struct message *msg, int fd) {
-  if (msg->mmap.shmid != 0)
+static int act(struct virtiofs_vhost_shmem *shmem) {
+  if (shmem->header.size != sizeof(shmem->mmap) || shmem->wrong_fds || shmem->mmap.shmid != 0)
     return -EINVAL;
-  switch (msg->header.request) {
+  switch (shmem->header.request) {
   case VIRTIOFS_VHOST_USER_BACKEND_SHMEM_MAP:
-    return map(shmem, &msg->mmap, fd);
+    return map(shmem, &shmem->mmap, shmem->received_fd);
   case VIRTIOFS_VHOST_USER_BACKEND_SHMEM_UNMAP:
-    return unmap(shmem, &msg->mmap);
+    return unmap(shmem, &shmem->mmap, shmem->received_fd);
   default:
     return -ENOSYS;
   }
 }
 
 int virtiofs_vhost_shmem_process(struct virtiofs_vhost_shmem *shmem) {
-  struct message msg;
-  int fd, rc = receive(shmem, &msg, &fd);
+  int rc = receive(shmem);
+  if (rc == 0)
+    return 0;
   if (rc == 1) {
-    bool asked = (msg.header.flags & VIRTIOFS_VHOST_USER_NEED_REPLY) != 0;
-    uint64_t failed = act(shmem, &msg, fd) != 0;
-    msg.header.flags = VIRTIOFS_VHOST_USER_VERSION | VIRTIOFS_VHOST_USER_REPLY;
-    msg.header.size = sizeof(failed);
-    if (asked && virtiofs_vhost_shmem_send(shmem->fd, &msg.header, &failed, -1) != 0)
+    struct virtiofs_vhost_user_header reply = {.request = shmem->header.request,
+                                               .flags = VIRTIOFS_VHOST_USER_VERSION | VIRTIOFS_VHOST_USER_REPLY,
+                                               .size = sizeof(uint64_t)};
+    uint64_t failed = act(shmem) != 0;
+    bool asked = (shmem->header.flags & VIRTIOFS_VHOST_USER_NEED_REPLY) != 0;
+    if (asked && virtiofs_vhost_shmem_send(shmem->fd, &reply, &failed, -1) != 0)
       rc = -ECONNRESET;
   }
-  if (fd >= 0)
-    close(fd);
+  drop_request(shmem);
   return rc;
 }

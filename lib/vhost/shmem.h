@@ -17,6 +17,13 @@ struct virtiofs_vhost_shmem {
   struct virtiofs_host_window *window;
   struct virtiofs_dax_window *map; /* what is mapped */
   uint64_t mappings;               /* how many there ever were: each is a file of its own */
+
+  /* The request that comes. */
+  uint32_t received; /* bytes of it */
+  int received_fd;   /* -1: none yet */
+  bool wrong_fds;    /* more than one */
+  struct virtiofs_vhost_user_header header;
+  struct virtiofs_vhost_user_mmap mmap;
 };
 
 /* @take_fd: closed by fini, also after an error. 0 or -errno. */

@@ -227,17 +227,48 @@ static void after_a_reset(void **state) {
 static void forgotten(void **state) {
   struct session_bench *b = *state;
   uint64_t id = session_bench_lookup(b, "7");
-  struct fuse_message *m = map(b, id, 0, FUSE_SETUPMAPPING_FLAG_READ);
+  struct fuse_message *m = map(b, id, 3, FUSE_SETUPMAPPING_FLAG_READ);
   virtiofs_session_cancel(b->session, 1);
   over(m, -EINTR);
   virtiofs_session_forget_window(b->session);
   assert_int_equal(mapper.open, 1); /* the step has it */
   answer(b, 0);
   assert_int_equal(mapper.open, 0);
-  m = map(b, id, 0, FUSE_SETUPMAPPING_FLAG_READ);
+  /* It may have been mapped after the rest was dropped. */
+  assert_false(mapper.step.map);
+  assert_int_equal(mapper.step.window_offset, 3 * PAGE);
+  assert_int_equal(mapper.step.len, PAGE);
+  m = map(b, id, 3, FUSE_SETUPMAPPING_FLAG_READ);
+  assert_int_equal(mapper.steps, 2);
+  answer(b, -EIO); /* it wasn't */
+  assert_true(mapper.step.map);
   answer(b, 0);
   over(m, 0);
   virtiofs_session_forget_window(b->session);
+  assert_int_equal(mapper.open, 0);
+  /* What was refused isn't there. */
+  m = map(b, id, 3, FUSE_SETUPMAPPING_FLAG_READ);
+  virtiofs_session_forget_window(b->session);
+  answer(b, -EIO);
+  over(m, -EIO);
+  assert_false(mapper.waits);
+}
+
+/* The same at a reboot, of which the rings' stop and INIT tell; INIT waits for it. */
+static void forgotten_at_a_reset(void **state) {
+  struct session_bench *b = *state;
+  uint64_t id = session_bench_lookup(b, "7");
+  struct fuse_message *m = map(b, id, 3, FUSE_SETUPMAPPING_FLAG_READ);
+  virtiofs_session_cancel(b->session, 1);
+  over(m, -EINTR);
+  virtiofs_session_rings_stopped(b->session);
+  struct fuse_message *again = init(b);
+  answer(b, 0);
+  assert_false(fuse_message_is_answered(again));
+  assert_false(mapper.step.map);
+  answer(b, 0);
+  over(again, 0);
+  assert_int_equal(mapper.steps, 2);
   assert_int_equal(mapper.open, 0);
 }
 
@@ -245,6 +276,7 @@ static void forgotten(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(one_after_the_other), TEST(refused),       TEST(given_up),
-                                     TEST(a_new_mount),         TEST(after_a_reset), TEST(forgotten)};
+                                     TEST(a_new_mount),         TEST(after_a_reset), TEST(forgotten),
+                                     TEST(forgotten_at_a_reset)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
