@@ -65,10 +65,14 @@ static struct virtiofs_client_request *request_of(struct virtiofs_client_call *c
                                                     offsetof(struct virtiofs_client_request, call));
 }
 
+static bool asks_xattr(const struct virtiofs_client_request *req) {
+  return req->fuse.header.opcode == VIRTIOFS_FUSE_GETXATTR || req->fuse.header.opcode == VIRTIOFS_FUSE_LISTXATTR;
+}
+
 static bool asks_size(const struct virtiofs_client_request *req) {
   const union virtiofs_fuse_in *in = &req->fuse.in;
-  return (req->fuse.header.opcode == VIRTIOFS_FUSE_GETXATTR && in->getxattr.size == 0) ||
-         (req->fuse.header.opcode == VIRTIOFS_FUSE_LISTXATTR && in->listxattr.size == 0);
+  return asks_xattr(req) &&
+         (req->fuse.header.opcode == VIRTIOFS_FUSE_GETXATTR ? in->getxattr.size : in->listxattr.size) == 0;
 }
 
 /* What the reply says, as far as it is sound. */
@@ -79,8 +83,8 @@ static int read_reply(struct virtiofs_client_request *req, int64_t used) {
     return (int)used;
   if (!virtiofs_fuse_has_reply(opcode))
     return 0;
-  if (asks_size(req))
-    req->out.xattr.size_only = true;
+  if (asks_xattr(req)) /* either way, as @out is still that of the request before */
+    req->out.xattr.size_only = asks_size(req);
   if (opcode == VIRTIOFS_FUSE_READLINK)
     req->out.readlink.target = req->data;
   return virtiofs_fuse_reply_decode(&client->proto, &req->fuse.header, &req->out, req->call.out, req->call.out_count,
