@@ -70,7 +70,7 @@ make_root() { # TAG PHASE
   cp -r "$dir/expected" "$root/job/expected"
   cp "$dir/probe" "$root/job/"
   printf 'TAG=%q CHECK_OPTIONAL= QUEUES=1\n' "$1" >"$root/job/settings"
-  grep -vE '^check (mount|mounted|queues|posix|host-changes|mount-again|listing-again|unmount|kernel-log) ' "$here/inside/main.sh" |
+  grep -vE '^check (mount|mounted|queues|posix|exercise|host-changes|host-locks|mount-again|listing-again|unmount|kernel-log) ' "$here/inside/main.sh" |
     sed "s/^export CHECK_PHASE=main/export CHECK_PHASE=$2/" >"$root/job/run"
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
