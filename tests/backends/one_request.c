@@ -47,8 +47,7 @@ static int run(void) {
   return virtiofs_client_request_run(req);
 }
 
-/* ---- what is undone after a request that went well ---- */
-
+/* What is undone after a request that went well. */
 static void forget(uint64_t node) {
   if (node == 0)
     return;
@@ -82,8 +81,6 @@ static int created(void) {
   forget(node);
   return 0;
 }
-
-/* ---- requests ---- */
 
 static int do_lookup(void) {
   begin(VIRTIOFS_FUSE_LOOKUP)->lookup = (struct virtiofs_lookup_in){.parent = root, .name = name("victim")};
@@ -325,7 +322,7 @@ static int do_create_label(void) {
   static const struct {
     uint32_t size, count, value_size, pad;
     char name[24], value[8];
-  } context = {48, 1, 8, 0, "security.selinux", "someone"};
+  } context = {48, 1, 8, 0, "security.selinux", "someone"}; /* its NUL is part of it */
   static _Alignas(8) unsigned char bytes[48];
   memcpy(bytes, &context, 16);
   memcpy(bytes + 16, context.name, 17);
@@ -335,7 +332,11 @@ static int do_create_label(void) {
                                                                     .flags = O_CREAT | O_RDWR,
                                                                     .mode = S_IFREG | 0644,
                                                                     .extensions = {.bytes = bytes, .size = 48}};
-  return created();
+  int rc = created();
+  char value[16];
+  bool there = getxattr("new", "user.map.security.selinux", value, sizeof value) == 8 && strcmp(value, "someone") == 0;
+  need(rc != 0 || there, "the label");
+  return rc;
 }
 
 static int do_tmpfile(void) {
