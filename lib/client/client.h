@@ -8,9 +8,9 @@
 
 #include <virtiofs/client.h>
 #include <virtiofs/driverq.h>
+#include <virtiofs/shmem.h>
 
 #include "vhost/frontend.h"
-#include "vhost/shmem.h"
 
 #define VIRTIOFS_CLIENT_QUEUES_MAX 65U
 /* Where the memory begins for the device. */
@@ -40,9 +40,9 @@ struct virtiofs_client {
   uint32_t count;     /* of queues */
   int memory_fd;
   unsigned char *memory;
-  size_t size, used; /* bytes of memory */
-  bool has_window;
-  struct virtiofs_vhost_shmem shmem; /* of a device in this process only the window */
+  size_t size, used;                   /* bytes of memory */
+  struct virtiofs_host_window *window; /* NULL: none */
+  struct virtiofs_shmem *shmem;        /* who maps there; NULL: a device in this process, which does so by itself */
   pthread_mutex_t shmem_lock;
   pthread_mutex_t forget_lock; /* of queue 0, for views */
   struct virtiofs_client_queue queues[VIRTIOFS_CLIENT_QUEUES_MAX];
