@@ -35,9 +35,10 @@ struct virtiofs_client {
   char *socket_path; /* NULL: it was given a descriptor */
   bool started;      /* a device in this process has our memory */
   struct virtiofs_fuse_proto proto;
-  uint32_t max_write; /* what INIT agreed on; 0: not yet */
-  atomic_int broken;  /* 0 or -errno */
-  uint32_t count;     /* of queues */
+  uint32_t max_write;     /* what INIT agreed on; 0: not yet */
+  uint32_t map_alignment; /* alike: log2 of bytes; 0: any */
+  atomic_int broken;      /* 0 or -errno */
+  uint32_t count;         /* of queues */
   int memory_fd;
   unsigned char *memory;
   size_t size, used;                   /* bytes of memory */
