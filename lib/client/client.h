@@ -8,9 +8,9 @@
 
 #include <virtiofs/client.h>
 #include <virtiofs/driverq.h>
+#include <virtiofs/shmem.h>
 
 #include "vhost/frontend.h"
-#include "vhost/shmem.h"
 
 #define VIRTIOFS_CLIENT_QUEUES_MAX 65U
 /* Where the memory begins for the device. */
@@ -35,14 +35,15 @@ struct virtiofs_client {
   char *socket_path; /* NULL: it was given a descriptor */
   bool started;      /* a device in this process has our memory */
   struct virtiofs_fuse_proto proto;
-  uint32_t max_write; /* what INIT agreed on; 0: not yet */
-  atomic_int broken;  /* 0 or -errno */
-  uint32_t count;     /* of queues */
+  uint32_t max_write;     /* what INIT agreed on; 0: not yet */
+  uint32_t map_alignment; /* alike: log2 of bytes; 0: any */
+  atomic_int broken;      /* 0 or -errno */
+  uint32_t count;         /* of queues */
   int memory_fd;
   unsigned char *memory;
-  size_t size, used; /* bytes of memory */
-  bool has_window;
-  struct virtiofs_vhost_shmem shmem; /* of a device in this process only the window */
+  size_t size, used;                   /* bytes of memory */
+  struct virtiofs_host_window *window; /* NULL: none */
+  struct virtiofs_shmem *shmem;        /* who maps there; NULL: a device in this process, which does so by itself */
   pthread_mutex_t shmem_lock;
   pthread_mutex_t forget_lock; /* of queue 0, for views */
   struct virtiofs_client_queue queues[VIRTIOFS_CLIENT_QUEUES_MAX];

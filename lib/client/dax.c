@@ -21,7 +21,7 @@ int virtiofs_client_dax_new(struct virtiofs_client_dax **out, struct virtiofs_cl
   struct virtiofs_dax_chunks_config config = {.size = sizeof(config), .shift = shift != 0 ? shift : 21};
   void *window = virtiofs_client_window(client, &config.len);
   *out = NULL;
-  if (window == NULL)
+  if (window == NULL || config.shift < client->map_alignment)
     return -ENOTSUP;
   struct virtiofs_client_dax *dax = calloc(1, sizeof(*dax));
   if (dax == NULL)

@@ -20,9 +20,9 @@ int virtiofs_client_local_memory(struct virtiofs_client *client) {
       .gpa = VIRTIOFS_CLIENT_GPA, .size = client->size, .uva = (uintptr_t)client->memory, .host = client->memory};
   struct virtiofs_transport_driver driver = {.size = sizeof(driver), .features = client->fe.features, .polls = true};
   struct virtiofs_dax_mapper mapper = {.cuts = true, .step = virtiofs_host_window_step};
-  if (client->has_window) {
-    mapper.len = virtiofs_host_window_len(client->shmem.window);
-    mapper.ctx = client->shmem.window;
+  if (client->window != NULL) {
+    mapper.len = virtiofs_host_window_len(client->window);
+    mapper.ctx = client->window;
     driver.mapper = &mapper;
   }
   int rc = virtiofs_memory_new(&driver.map, &region, 1, NULL);

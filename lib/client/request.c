@@ -161,7 +161,7 @@ int virtiofs_client_init(struct virtiofs_client *client, const struct virtiofs_f
   if (offer != NULL)
     in = *offer;
   else
-    virtiofs_fuse_init_offer(&in, VIRTIOFS_FUSE_MINOR, false);
+    virtiofs_fuse_init_offer(&in, VIRTIOFS_FUSE_MINOR, client->window != NULL);
   client->proto = (struct virtiofs_fuse_proto){.minor = VIRTIOFS_FUSE_MINOR};
   req->fuse.header.opcode = VIRTIOFS_FUSE_INIT;
   req->fuse.in.init = in;
@@ -170,8 +170,10 @@ int virtiofs_client_init(struct virtiofs_client *client, const struct virtiofs_f
     rc = virtiofs_fuse_init_accept(&in, &req->out.init, &client->proto);
   if (rc == 0 && !client->proto.agreed)
     rc = -EPROTO;
-  if (rc == 0)
+  if (rc == 0) {
     client->max_write = req->out.init.max_write;
+    client->map_alignment = req->out.init.map_alignment;
+  }
   if (rc == 0 && got != NULL)
     *got = req->out.init;
   virtiofs_client_request_give(req);

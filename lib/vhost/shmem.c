@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vhost/shmem.h"
+#include <virtiofs/shmem.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/config.h"
+#include "vhost/shmem.h"
+
+struct virtiofs_shmem {
+  int fd; /* our end of the channel */
+  struct virtiofs_host_window *window;
+  struct virtiofs_dax_window *map; /* what is mapped */
+  uint64_t mappings;               /* how many there ever were, which gives each a file's number */
+
+  /* The request that comes. */
+  uint32_t received; /* bytes of it */
+  int received_fd;   /* -1: none yet */
+  bool wrong_fds;    /* more than one */
+  struct virtiofs_vhost_user_header header;
+  struct virtiofs_vhost_user_mmap mmap;
+};
+
+#define DEFAULT_MAPPINGS 65536U
 
 union control {
   char bytes[CMSG_SPACE(sizeof(int))];
@@ -17,30 +37,49 @@ static void close_none(void *ctx, int fd) {
   (void)fd;
 }
 
-int virtiofs_vhost_shmem_init(struct virtiofs_vhost_shmem *shmem, int take_fd, uint64_t len) {
-  struct virtiofs_dax_window_config config = {
-      .size = sizeof(config), .len = len, .max_files = 65536, .close = close_none};
-  *shmem = (struct virtiofs_vhost_shmem){.fd = take_fd, .received_fd = -1};
-  int rc = virtiofs_host_window_new(&shmem->window, len);
-  return rc == 0 ? virtiofs_dax_window_new(&shmem->map, &config) : rc;
+static int create(struct virtiofs_shmem **out, const struct virtiofs_shmem_config *config) {
+  struct virtiofs_dax_window_config window = {.size = sizeof(window),
+                                              .max_mappings =
+                                                  config->max_mappings != 0 ? config->max_mappings : DEFAULT_MAPPINGS,
+                                              .close = close_none};
+  window.max_files = window.max_mappings; /* each of a file of its own */
+  if (config->window == NULL || config->take_fd < 0)
+    return -EINVAL;
+  window.len = virtiofs_host_window_len(config->window);
+  struct virtiofs_shmem *shmem = calloc(1, sizeof(*shmem));
+  if (shmem == NULL)
+    return -ENOMEM;
+  shmem->fd = config->take_fd;
+  shmem->received_fd = -1;
+  shmem->window = config->window;
+  int rc = virtiofs_dax_window_new(&shmem->map, &window);
+  if (rc != 0) {
+    free(shmem);
+    return rc;
+  }
+  *out = shmem;
+  return 0;
+}
+
+int virtiofs_shmem_new(struct virtiofs_shmem **out, const struct virtiofs_shmem_config *given) {
+  struct virtiofs_shmem_config config;
+  *out = NULL;
+  int rc = virtiofs_config_copy(&config, sizeof(config), given, given != NULL ? given->size : 0);
+  if (rc != 0)
+    return rc;
+  rc = create(out, &config);
+  if (rc != 0 && config.take_fd >= 0)
+    close(config.take_fd);
+  return rc;
 }
 
 /* Ready for the next request. */
-static void drop_request(struct virtiofs_vhost_shmem *shmem) {
+static void drop_request(struct virtiofs_shmem *shmem) {
   if (shmem->received_fd >= 0)
     close(shmem->received_fd);
   shmem->received_fd = -1;
   shmem->received = 0;
   shmem->wrong_fds = false;
-}
-
-void virtiofs_vhost_shmem_fini(struct virtiofs_vhost_shmem *shmem) {
-  drop_request(shmem);
-  virtiofs_dax_window_free(shmem->map);
-  virtiofs_host_window_free(shmem->window);
-  if (shmem->fd >= 0)
-    close(shmem->fd);
-  *shmem = (struct virtiofs_vhost_shmem){.fd = -1, .received_fd = -1};
 }
 
 int virtiofs_vhost_shmem_send(int channel, const struct virtiofs_vhost_user_header *header, const void *payload,
@@ -70,7 +109,7 @@ int virtiofs_vhost_shmem_send(int channel, const struct virtiofs_vhost_user_head
 }
 
 /* Each descriptor that came is the request's, or closed. There is room for more than one: of padding. */
-static void take_fds(struct virtiofs_vhost_shmem *shmem, struct msghdr *hdr) {
+static void take_fds(struct virtiofs_shmem *shmem, struct msghdr *hdr) {
   if ((hdr->msg_flags & MSG_CTRUNC) != 0)
     shmem->wrong_fds = true;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c != NULL; c = CMSG_NXTHDR(hdr, c)) {
@@ -91,7 +130,7 @@ static void take_fds(struct virtiofs_vhost_shmem *shmem, struct msghdr *hdr) {
 }
 
 /* Some bytes more, @size at most: 1; 0: there are none now; -errno. */
-static int receive_some(struct virtiofs_vhost_shmem *shmem, void *data, size_t size) {
+static int receive_some(struct virtiofs_shmem *shmem, void *data, size_t size) {
   union control control;
   struct iovec iov = {.iov_base = data, .iov_len = size};
   struct msghdr hdr = {
@@ -108,7 +147,7 @@ static int receive_some(struct virtiofs_vhost_shmem *shmem, void *data, size_t s
 }
 
 /* 1 and a whole request; 0; -errno. A request may come in pieces: libvhost-user sends header and payload apart. */
-static int receive(struct virtiofs_vhost_shmem *shmem) {
+static int receive(struct virtiofs_shmem *shmem) {
   const struct virtiofs_vhost_user_header *header = &shmem->header;
   const uint32_t head = sizeof(*header);
   int rc = 1;
@@ -128,7 +167,7 @@ static int receive(struct virtiofs_vhost_shmem *shmem) {
 }
 
 /* The window's own step, and nothing that was there before has to give way for it. */
-static int carry_out(struct virtiofs_vhost_shmem *shmem, int fd) {
+static int carry_out(struct virtiofs_shmem *shmem, int fd) {
   struct virtiofs_dax_step step;
   while (virtiofs_dax_window_step(shmem->map, &step)) {
     if (step.map)
@@ -138,7 +177,7 @@ static int carry_out(struct virtiofs_vhost_shmem *shmem, int fd) {
   return virtiofs_dax_window_end(shmem->map);
 }
 
-static int map(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
+static int map(struct virtiofs_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
   struct virtiofs_dax_mapping there;
   if (fd < 0 || (m->flags & ~VIRTIOFS_VHOST_USER_MMAP_WRITE) != 0 ||
       virtiofs_dax_window_check(shmem->map, m->shm_offset, m->len) != 0)
@@ -155,7 +194,7 @@ static int map(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_u
   return rc == 0 ? carry_out(shmem, fd) : rc;
 }
 
-static int unmap(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
+static int unmap(struct virtiofs_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
   struct virtiofs_dax_mapping there;
   if (fd >= 0)
     return -EINVAL;
@@ -166,7 +205,7 @@ static int unmap(struct virtiofs_vhost_shmem *shmem, const struct virtiofs_vhost
   return rc == 0 ? carry_out(shmem, -1) : rc;
 }
 
-static int act(struct virtiofs_vhost_shmem *shmem) {
+static int act(struct virtiofs_shmem *shmem) {
   if (shmem->header.size != sizeof(shmem->mmap) || shmem->wrong_fds || shmem->mmap.shmid != 0)
     return -EINVAL;
   switch (shmem->header.request) {
@@ -179,7 +218,7 @@ static int act(struct virtiofs_vhost_shmem *shmem) {
   }
 }
 
-int virtiofs_vhost_shmem_process(struct virtiofs_vhost_shmem *shmem) {
+int virtiofs_shmem_process(struct virtiofs_shmem *shmem) {
   int rc = receive(shmem);
   if (rc == 0)
     return 0;
@@ -194,4 +233,30 @@ int virtiofs_vhost_shmem_process(struct virtiofs_vhost_shmem *shmem) {
   }
   drop_request(shmem);
   return rc;
+}
+
+int virtiofs_shmem_clear(struct virtiofs_shmem *shmem) {
+  struct virtiofs_dax_step all = {.fd = -1, .len = virtiofs_host_window_len(shmem->window)};
+  int rc = virtiofs_dax_window_count(shmem->map) != 0 ? virtiofs_host_window_step(shmem->window, &all) : 0;
+  if (rc == 0)
+    virtiofs_dax_window_forget(shmem->map);
+  return rc;
+}
+
+void virtiofs_shmem_free(struct virtiofs_shmem *shmem) {
+  if (shmem == NULL)
+    return;
+  drop_request(shmem);
+  (void)virtiofs_shmem_clear(shmem);
+  virtiofs_dax_window_free(shmem->map);
+  close(shmem->fd);
+  free(shmem);
+}
+
+int virtiofs_shmem_fd(const struct virtiofs_shmem *shmem) {
+  return shmem->fd;
+}
+
+uint32_t virtiofs_shmem_count(const struct virtiofs_shmem *shmem) {
+  return virtiofs_dax_window_count(shmem->map);
 }

@@ -149,8 +149,11 @@ static void check(const struct bench *b) {
 
 static void start(struct bench *b) {
   uint64_t len;
+  struct virtiofs_fuse_init_out got;
   assert_int_equal(virtiofs_client_new(&b->client, &b->config), 0);
-  assert_int_equal(virtiofs_client_init(b->client, NULL, NULL), 0);
+  assert_int_equal(virtiofs_client_init(b->client, NULL, &got), 0);
+  assert_true((got.flags & VIRTIOFS_FUSE_MAP_ALIGNMENT) != 0);
+  assert_int_equal(got.map_alignment, 12);
   b->window = virtiofs_client_window(b->client, &len);
   assert_non_null(b->window);
   assert_int_equal(len, PAGES * PAGE);
@@ -391,10 +394,12 @@ static void by_chunks(void **state) {
 /* Who didn't ask for a window has none, and the device says so. */
 static void unwanted(void **state) {
   struct bench *b = *state;
+  struct virtiofs_fuse_init_in offer;
   struct virtiofs_fuse_init_out got;
   b->config.window = false;
+  virtiofs_fuse_init_offer(&offer, VIRTIOFS_FUSE_MINOR, true);
   assert_int_equal(virtiofs_client_new(&b->client, &b->config), 0);
-  assert_int_equal(virtiofs_client_init(b->client, NULL, &got), 0);
+  assert_int_equal(virtiofs_client_init(b->client, &offer, &got), 0);
   assert_null(virtiofs_client_window(b->client, NULL));
   assert_int_equal(got.flags & VIRTIOFS_FUSE_MAP_ALIGNMENT, 0);
   make_file(b, 0);

@@ -97,9 +97,9 @@ printf TWO | dd of=/dax/copy bs=1 seek=3000000 conv=notrunc 2>/dev/null
 [ "$(dd if=/plain/copy bs=1 skip=3000000 count=3 2>/dev/null)" = TWO ] || fail 'an edit'
 printf ONE | dd of=/plain/copy bs=1 seek=2999990 conv=notrunc 2>/dev/null
 [ "$(dd if=/dax/copy bs=1 skip=2999990 count=3 2>/dev/null)" = ONE ] || fail 'the other way'
-cp /plain/copy /tmp/expected
-/job/probe mmap-read /dax/copy /tmp/expected || fail 'reading by mmap'
-rm /tmp/expected
+cp /plain/copy /tmp/copy # a kernel before 6.6 maps no file of a share without a cache
+/job/probe mmap-read /dax/copy /tmp/copy || fail 'reading by mmap'
+rm /tmp/copy
 /job/probe mmap-change /dax/copy || fail 'writing by mmap'
 cmp /dax/copy /plain/copy || fail 'what was written by mmap'
 cp /dax/host /dax/cut

@@ -25,7 +25,7 @@ HEADERS = {
     "message.h": "msg", "fuse.h": "fuse", "memory.h": "mem",
     "virtq.h": "virtq", "driverq.h": "virtq", "transport.h": "virtq", "dax.h": "dax",
     "backend.h": "session", "request.h": "session", "relay.h": "relay",
-    "vhost_user.h": "vhost", "host_window.h": "vhost", "fusedev.h": "fusedev",
+    "vhost_user.h": "vhost", "host_window.h": "vhost", "shmem.h": "vhost", "fusedev.h": "fusedev",
     "device.h": "device", "client.h": "client",
     "daemon.h": "daemon", "record.h": "daemon", "sandbox.h": "daemon", "control.h": "daemon",
     "passthrough.h": "backends", "memfs.h": "backends", "null.h": "backends",

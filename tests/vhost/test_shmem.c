@@ -15,8 +15,9 @@
 
 #include <cmocka.h>
 
+#include <virtiofs/shmem.h>
+
 #include "support/vhost_frontend.h"
-#include "vhost/shmem.h"
 
 #define PAGE 4096U
 #define PAGES 16U
@@ -24,7 +25,8 @@
 enum { MAP = VIRTIOFS_VHOST_USER_BACKEND_SHMEM_MAP, UNMAP = VIRTIOFS_VHOST_USER_BACKEND_SHMEM_UNMAP };
 
 struct bench {
-  struct virtiofs_vhost_shmem shmem;
+  struct virtiofs_host_window *window;
+  struct virtiofs_shmem *shmem;
   struct vhost_frontend peer; /* sends anything: here it is the back-end */
   int file;                   /* page i has i + 1 in its first byte */
   bool gone;
@@ -37,23 +39,15 @@ static int setup(void **state) {
   assert_non_null(b);
   b->fds = fds;
   int fd = vhost_frontend_init(&b->peer);
-  assert_int_equal(virtiofs_vhost_shmem_init(&b->shmem, fd, LEN), 0);
+  assert_int_equal(virtiofs_host_window_new(&b->window, LEN), 0);
+  struct virtiofs_shmem_config config = {.size = sizeof(config), .window = b->window, .take_fd = fd, .max_mappings = 8};
+  assert_int_equal(virtiofs_shmem_new(&b->shmem, &config), 0);
+  assert_int_equal(virtiofs_shmem_fd(b->shmem), fd);
   b->file = vhost_frontend_memfd(LEN);
   for (unsigned char i = 1; i <= PAGES; i++)
     assert_int_equal(pwrite(b->file, &i, 1, (off_t)(i - 1) * PAGE), 1);
   b->peer.flags = VHOST_NEED_REPLY;
   *state = b;
-  return 0;
-}
-
-static int teardown(void **state) {
-  struct bench *b = *state;
-  virtiofs_vhost_shmem_fini(&b->shmem);
-  if (!b->gone)
-    vhost_frontend_fini(&b->peer);
-  close(b->file);
-  assert_int_equal(vhost_frontend_count_fds(), b->fds);
-  free(b);
   return 0;
 }
 
@@ -63,10 +57,23 @@ static void shows(const struct bench *b, const char *want) {
   for (unsigned i = 0; i < PAGES; i++) {
     unsigned char byte;
     struct iovec here = {.iov_base = &byte, .iov_len = 1};
-    struct iovec there = {.iov_base = (char *)virtiofs_host_window_addr(b->shmem.window) + i * PAGE, .iov_len = 1};
+    struct iovec there = {.iov_base = (char *)virtiofs_host_window_addr(b->window) + i * PAGE, .iov_len = 1};
     got[i] = process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 ? (char)('a' + byte - 1) : '.';
   }
   assert_string_equal(got, want);
+}
+
+static int teardown(void **state) {
+  struct bench *b = *state;
+  virtiofs_shmem_free(b->shmem);
+  shows(b, "................");
+  virtiofs_host_window_free(b->window);
+  if (!b->gone)
+    vhost_frontend_fini(&b->peer);
+  close(b->file);
+  assert_int_equal(vhost_frontend_count_fds(), b->fds);
+  free(b);
+  return 0;
 }
 
 static struct virtiofs_vhost_user_mmap pages(uint64_t at, uint64_t count, uint64_t file_at) {
@@ -78,7 +85,7 @@ static struct virtiofs_vhost_user_mmap pages(uint64_t at, uint64_t count, uint64
 static int process(struct bench *b) {
   int rc;
   do
-    rc = virtiofs_vhost_shmem_process(&b->shmem);
+    rc = virtiofs_shmem_process(b->shmem);
   while (rc == 1);
   return rc;
 }
@@ -110,7 +117,7 @@ static void mapped_and_unmapped(void **state) {
   shows(b, "..p............a");
   assert_int_equal(ask_map(b, pages(1, 1, 0)), 0);
   shows(b, ".ap............a");
-  *((char *)virtiofs_host_window_addr(b->shmem.window) + PAGE) = 9;
+  *((char *)virtiofs_host_window_addr(b->window) + PAGE) = 9;
   shows(b, ".ip............i");
   /* Who doesn't want an answer has none. */
   struct virtiofs_vhost_user_mmap m = pages(4, 1, 1);
@@ -284,6 +291,56 @@ static void deaf(void **state) {
   assert_int_equal(rc, -ECONNRESET);
 }
 
+/* The device is reset: what was mapped is gone, and its places are free. A descriptor is no mapping's. */
+static void cleared(void **state) {
+  struct bench *b = *state;
+  for (unsigned i = 0; i < 3; i++) {
+    assert_int_equal(virtiofs_shmem_count(b->shmem), 0);
+    assert_int_equal(ask_map(b, pages(0, 3, 0)), 0);
+    assert_int_equal(ask_map(b, pages(9, 1, 3)), 0);
+    shows(b, "abc......d......");
+    assert_int_equal(virtiofs_shmem_count(b->shmem), 2);
+    assert_int_equal(virtiofs_shmem_clear(b->shmem), 0);
+    shows(b, "................");
+    assert_int_equal(ask_unmap(b, pages(0, 3, 0)), 1);
+  }
+}
+
+static void too_many(void **state) {
+  struct bench *b = *state;
+  for (unsigned i = 0; i < 8; i++)
+    assert_int_equal(ask_map(b, pages(2 * i, 1, i)), 0);
+  assert_int_equal(ask_map(b, pages(1, 1, 0)), 1);
+  shows(b, "a.b.c.d.e.f.g.h.");
+  assert_int_equal(ask_unmap(b, pages(2, 1, 0)), 0);
+  assert_int_equal(ask_map(b, pages(1, 1, 0)), 0);
+  shows(b, "aa..c.d.e.f.g.h.");
+}
+
+static void configs(void **state) {
+  struct bench *b = *state;
+  struct virtiofs_shmem *shmem;
+  struct {
+    struct virtiofs_shmem_config config;
+    uint64_t newer;
+  } newer = {.config = {.size = sizeof(newer), .window = b->window, .take_fd = -1}, .newer = 1};
+  struct virtiofs_shmem_config config = {.size = sizeof(config), .window = b->window, .take_fd = -1};
+  assert_int_equal(virtiofs_shmem_new(&shmem, NULL), -EINVAL);
+  assert_int_equal(virtiofs_shmem_new(&shmem, &newer.config), -E2BIG);
+  assert_int_equal(virtiofs_shmem_new(&shmem, &config), -EINVAL);
+  unsigned before = vhost_frontend_count_fds();
+  config.take_fd = dup(b->file);
+  config.window = NULL;
+  assert_int_equal(virtiofs_shmem_new(&shmem, &config), -EINVAL);
+  config.take_fd = dup(b->file);
+  config.window = b->window;
+  config.max_mappings = (1U << 20) + 1;
+  assert_int_equal(virtiofs_shmem_new(&shmem, &config), -EINVAL);
+  assert_null(shmem);
+  assert_int_equal(vhost_frontend_count_fds(), before);
+  virtiofs_shmem_free(NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -295,6 +352,9 @@ int main(void) {
                                      TEST(no_request),
                                      TEST(in_pieces),
                                      TEST(gone),
-                                     TEST(deaf)};
+                                     TEST(deaf),
+                                     TEST(cleared),
+                                     TEST(too_many),
+                                     TEST(configs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
