@@ -5,6 +5,9 @@
 #   examples/quickstart.sh [DIR]           serve DIR, or a sample directory made below build/
 #   examples/quickstart.sh --check [DIR]   the same without a terminal: the guest and the host each write
 #                                          a file and check the other's; fails where anything differs
+#   --dax                                  with either: the guest has files of 2 MiB and more in its address
+#                                          space. Needs the QEMU of "tests/peers.sh qemu", which maps 2 MiB
+#                                          at a time: what is longer has to be a multiple of that
 #
 # Installs what is missing by apt-get, builds, serves, boots. Leave the guest with "poweroff".
 # VIRTIOFS_QUICKSTART_SERVER takes the place of the built server: a command line in which {socket},
@@ -23,6 +26,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 TAG=share
 check=0
+dax=0
 share=
 work=$BUILD_DIR/quickstart
 run_dir=
@@ -66,6 +70,13 @@ step() {
   fi
 }
 
+# Debian 12's QEMU has no device with a window.
+find_qemu() {
+  export VIRTIOFS_GUEST_QEMU=${VIRTIOFS_PEER_QEMU:-$BUILD_DIR/peers/bin/qemu-system-x86_64} VIRTIOFS_GUEST_WINDOW=1
+  "$VIRTIOFS_GUEST_QEMU" -device vhost-user-test-device-pci,help >/dev/null 2>&1 ||
+    die "--dax: no QEMU here that maps files for its guest: 'tests/peers.sh qemu' fetches one, or VIRTIOFS_PEER_QEMU names it"
+}
+
 parse() {
   local argument
   for argument in "$@"; do
@@ -75,6 +86,7 @@ parse() {
         exit 0
         ;;
       --check) check=1 ;;
+      --dax) dax=1 ;;
       -*) die "no such option: $argument (see --help)" ;;
       *)
         [[ -z $share ]] || die "one directory at most (see --help)"
@@ -88,6 +100,7 @@ parse() {
     [[ -d $share ]] || die "$share: not a directory"
     share=$(cd "$share" 2>/dev/null && pwd) || die "$share: can't be entered"
   fi
+  ((!dax)) || find_qemu
   [[ $(id -u) == 0 ]] || die "must be run as root, to install packages and to serve files as their owners"
   ((check)) || [[ -t 0 && -t 1 ]] || die "no terminal for the guest's shell: use --check"
 }
@@ -115,10 +128,13 @@ make_sample() {
   mkdir -p "$share/directory"
   echo 'hello from the host' >"$share/hello.txt"
   echo 'Whatever you write here, the host sees at once, and the other way round.' >"$share/directory/README"
+  ((!dax)) || head -c $((32 << 20)) < <(yes 'straight from the page cache of the host') >"$share/directory/32M"
 }
 
 start_server() {
   local ours="$REPO_DIR/build/release/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir}"
+  ((!dax)) || ours+=" --tag {tag} --cache-size 256M --dax inode --record $work/record"
+  rm -f "$work/record"
   server_words "${VIRTIOFS_QUICKSTART_SERVER:-$ours}" "$run_dir/fs.sock" "$share" "$TAG"
   : >"$work/server.log"
   progress "serving $share"
@@ -133,7 +149,8 @@ make_guest() {
   local size=()
   [[ ! -t 0 ]] || read -ra size <<<"$(stty size)"
   mkdir -p "$run_dir/guest/job"
-  printf '%s=%q\n' TAG "$TAG" CHECK_DIR "$1" SHARE "$share" ROWS "${size[0]:-}" COLUMNS "${size[1]:-}" >"$run_dir/guest/job/settings"
+  printf '%s=%q\n' TAG "$TAG" CHECK_DIR "$1" SHARE "$share" ROWS "${size[0]:-}" COLUMNS "${size[1]:-}" \
+    OPTIONS "$( ((!dax)) || echo dax=inode)" >"$run_dir/guest/job/settings"
   cp "$VM_HERE/inside/quickstart.sh" "$run_dir/guest/job/run"
   vm_job "$run_dir/job.cpio" "$run_dir/guest"
   cat "$VM_INITRAMFS" "$run_dir/job.cpio" >"$run_dir/initrd"
@@ -154,7 +171,7 @@ differs() { die "$1: expected $2, got $3"; }
 check_in_guest() {
   local sum got
   check_dir=$(mktemp -d "$share/quickstart-check.XXXXXX") || die "$share: can't write there"
-  head -c 1000003 /dev/urandom >"$check_dir/from-host"
+  head -c "$( ((dax)) && echo $((6 << 20)) || echo 1000003)" /dev/urandom >"$check_dir/from-host"
   sum=$(sha256sum <"$check_dir/from-host")
   make_guest "${check_dir##*/}"
   progress "booting a guest"
@@ -174,6 +191,19 @@ check_in_guest() {
   got=$(tail -n +2 "$check_dir/from-guest" | sha256sum)
   [[ $got == "$sum" ]] || differs "the rest of from-guest" "$sum" "$got"
   progress "both sides see the same"
+  ((!dax)) || show_requests
+}
+
+# How the guest has read, if the server was ours.
+show_requests() {
+  local counts
+  server_cleanup
+  [[ -e $work/record ]] || return 0
+  counts=$("$REPO_DIR/build/release/examples/trace/virtiofs-trace" --summary "$work/record" |
+    awk '$1 == "SETUPMAPPING" || $1 == "READ" { n[$1] = $2 } END { print n["SETUPMAPPING"] + 0, n["READ"] + 0 }')
+  progress "for what it has read the guest has sent ${counts% *} SETUPMAPPING and ${counts#* } READ"
+  [[ ${counts% *} != 0 ]] || die "nothing was mapped"
+  [[ ${counts#* } == 0 ]] || die "from-host was not read through the window"
 }
 
 main() {

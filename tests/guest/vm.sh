@@ -6,6 +6,7 @@
 #   VIRTIOFS_GUEST_QEMU_ARGS    more of its arguments
 #   VIRTIOFS_GUEST_DEVICE_ARGS  more properties of vhost-user-fs-pci, like "packed=on"
 #   VIRTIOFS_GUEST_QUEUES       its num-request-queues
+#   VIRTIOFS_GUEST_WINDOW       if set: a device with a DAX window in its place, which takes the server's tag (QEMU 11.1)
 #   VIRTIOFS_GUEST_MEMORY       the guest's memory, default 512M
 #   VIRTIOFS_GUEST_ACCEL        QEMU's accelerator, default tcg
 # and what prepare.sh reads.
@@ -41,6 +42,8 @@ vm_arguments() {
   local memory=${VIRTIOFS_GUEST_MEMORY:-512M} device more
   device="vhost-user-fs-pci,chardev=fs,tag=$2"
   device+=${VIRTIOFS_GUEST_QUEUES:+,num-request-queues=$VIRTIOFS_GUEST_QUEUES}
+  [[ -z ${VIRTIOFS_GUEST_WINDOW:-} ]] ||
+    device=vhost-user-test-device-pci,virtio-id=26,num_vqs=2,config_size=44,vq_size=128,chardev=fs
   device+=${VIRTIOFS_GUEST_DEVICE_ARGS:+,$VIRTIOFS_GUEST_DEVICE_ARGS}
   read -ra more <<<"${VIRTIOFS_GUEST_QEMU_ARGS:-}"
   VM_ARGUMENTS=(

@@ -3,7 +3,7 @@
 # shellcheck source=/dev/null
 . /job/settings
 
-mount -t virtiofs "$TAG" /mnt || {
+mount -t virtiofs ${OPTIONS:+-o "$OPTIONS"} "$TAG" /mnt || {
   echo "the share '$TAG' can't be mounted"
   exit 1
 }
@@ -25,7 +25,7 @@ fi
 cat <<END
 
 This is a shell inside a virtual machine: Linux $(uname -r), busybox.
-/mnt here is $SHARE of the host.
+/mnt here is $SHARE of the host${OPTIONS:+, mounted with $OPTIONS}.
 Try:   ls -la     echo hello > from-guest     df -h /mnt
 Leave: poweroff   (or Ctrl-D; Ctrl-A X ends QEMU at once)
 
