@@ -29,7 +29,7 @@ step_pid=
 cleanup() {
   local status=$?
   trap - EXIT
-  if [[ -n $step_pid ]]; then stop_process "$step_pid" 60 || true; fi
+  if [[ -n $step_pid ]]; then stop_tree "$step_pid" 60; fi
   exit "$status"
 }
 trap cleanup EXIT

@@ -72,3 +72,14 @@ descendants() {
     descendants "$child"
   done
 }
+
+# stop_tree PID SECONDS: a process and all that it has started; each gets SIGTERM, and cleans up behind itself.
+stop_tree() {
+  local pid pids
+  pids="$1 $(descendants "$1" | tr '\n' ' ')"
+  # shellcheck disable=SC2086 # words
+  kill -TERM $pids 2>/dev/null || true
+  for pid in $pids; do
+    wait_until "$2" gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
+  done
+}
