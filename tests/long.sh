@@ -14,7 +14,7 @@
 #   memfs     half a million random operations on the file system in memory and on tmpfs, fio in verify mode
 #   faults    each system call of each operation fails with each of five errors
 #   exercise  a million random operations on mounts, compared with a model
-#   stress    stress-ng, fio, git and tar on mounts, on disk and on tmpfs
+#   stress    stress-ng, fio, git and tar on mounts, on disk and on tmpfs, and in a guest
 #   bench     instructions against what is written down; two processes beside one
 # Runs after tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
@@ -107,6 +107,7 @@ step_stress() {
   local examples=$BUILD_DIR/clang/examples
   "$here/posix/stress.sh" "$examples/passthrough/virtiofs-passthrough" "$examples/mount/virtiofs-mount"
   TMPDIR=/dev/shm "$here/posix/stress.sh" "$examples/passthrough/virtiofs-passthrough" "$examples/mount/virtiofs-mount"
+  VIRTIOFS_GUEST_EXAMPLES=$examples "$here/guest/source.sh"
 }
 
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
