@@ -64,7 +64,7 @@ step_dax() {
   . "$BUILD_DIR/peers/env.sh"
   VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/asan/examples "$here/guest/dax.sh"
   VIRTIOFS_GUEST_KERNEL=$VIRTIOFS_PEER_KERNEL VIRTIOFS_GUEST_MODULES=$VIRTIOFS_PEER_MODULES "$here/guest/dax.sh"
-  "$BUILD_DIR/asan/tests/client/test_dax" 100000
+  "$BUILD_DIR/asan/tests/client/test_dax" 1000000
   "$BUILD_DIR/clang/tests/dax/test_window" 1000000
   "$here/bench/dax.sh"
 }

@@ -46,7 +46,7 @@ trap 'exit 143' TERM
 trap 'exit 130' INT HUP
 
 # These are the library's, or say nothing that anybody could act on.
-quiet='read|write|poll|ppoll|futex|close|munmap|mmap|brk|mprotect|madvise|restart_syscall|gettid|getpid|sched_yield|rt_sigtimedwait'
+quiet='read|write|poll|ppoll|futex|close|munmap|mmap|brk|mprotect|madvise|restart_syscall|gettid|getpid|gettimeofday|clock_gettime|sched_yield|rt_sigtimedwait'
 
 fds() { find "/proc/$server/fd" -mindepth 1 | wc -l; }
 fds_are() { (($(fds) == $1)); }
