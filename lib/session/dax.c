@@ -22,10 +22,14 @@ struct virtiofs_session_dax {
   struct virtiofs_session_window_config config;
   struct virtiofs_dax_window *window; /* the worker's, once it works */
   atomic_bool usable;
+  /* The session has one; and whoever works, as the last request that he answers may be what the window's end waits for.
+   */
+  atomic_uint refs;
 
   struct virtiofs_spin lock;   /* for these */
   bool working;                /* somebody does, or waits for a step */
   bool forget;                 /* whoever has the window has dropped everything */
+  bool closed;                 /* the session has it no more */
   struct virtiofs_req *queue;  /* the oldest first, by @next_mapping */
   struct virtiofs_req *req;    /* whose job is done; NULL: nobody's, or nobody waits any more */
   bool begins;                 /* @req is being looked at: it can't be answered ... */
@@ -40,12 +44,43 @@ struct virtiofs_session_dax {
 
 /* ---- the window ---- */
 
-void virtiofs_session_remove_window(struct virtiofs_session *session) {
-  if (session->dax == NULL)
+/* Nothing is mapped any more: said to whoever works, or done at once. @closes: nor will anything be. */
+static void forget(struct virtiofs_session_dax *dax, bool closes) {
+  virtiofs_spin_lock(&dax->lock);
+  bool idle = !dax->working;
+  dax->forget |= !idle;
+  dax->closed |= closes;
+  virtiofs_spin_unlock(&dax->lock);
+  if (idle)
+    virtiofs_dax_window_forget(dax->window);
+}
+
+static void unref(struct virtiofs_session_dax *dax) {
+  if (atomic_fetch_sub(&dax->refs, 1) != 1)
     return;
-  virtiofs_dax_window_free(session->dax->window);
-  free(session->dax);
+  virtiofs_dax_window_free(dax->window);
+  free(dax);
+}
+
+/* The window with a reference, for a request that may have been answered already: in the backend's place. */
+static struct virtiofs_session_dax *hold(struct virtiofs_session *session) {
+  virtiofs_spin_lock(&session->dax_lock);
+  struct virtiofs_session_dax *dax = session->dax;
+  if (dax != NULL)
+    atomic_fetch_add(&dax->refs, 1);
+  virtiofs_spin_unlock(&session->dax_lock);
+  return dax;
+}
+
+void virtiofs_session_remove_window(struct virtiofs_session *session) {
+  virtiofs_spin_lock(&session->dax_lock);
+  struct virtiofs_session_dax *dax = session->dax;
   session->dax = NULL;
+  virtiofs_spin_unlock(&session->dax_lock);
+  if (dax == NULL)
+    return;
+  forget(dax, true);
+  unref(dax);
 }
 
 int virtiofs_session_set_window(struct virtiofs_session *session, const struct virtiofs_session_window_config *config) {
@@ -54,6 +89,7 @@ int virtiofs_session_set_window(struct virtiofs_session *session, const struct v
   if (dax == NULL)
     return -ENOMEM;
   dax->config = *config;
+  atomic_init(&dax->refs, 1);
   if (dax->config.page_shift == 0)
     dax->config.page_shift = DEFAULT_SHIFT;
   struct virtiofs_dax_window_config window = {.size = sizeof(window),
@@ -77,13 +113,13 @@ void virtiofs_session_use_window(struct virtiofs_session *session, bool usable) 
     atomic_store(&session->dax->usable, usable);
 }
 
-static bool is_usable(const struct virtiofs_session *session) {
-  return session->dax != NULL && atomic_load(&session->dax->usable) && session->ops.setupmapping != NULL &&
+static bool may_use(const struct virtiofs_session *session, const struct virtiofs_session_dax *dax) {
+  return dax != NULL && atomic_load(&dax->usable) && session->ops.setupmapping != NULL &&
          (session->without & VIRTIOFS_BLOCKING_SETUPMAPPING) == 0;
 }
 
 uint16_t virtiofs_session_window_shift(const struct virtiofs_session *session) {
-  return is_usable(session) ? (uint16_t)session->dax->config.page_shift : 0;
+  return may_use(session, session->dax) ? (uint16_t)session->dax->config.page_shift : 0;
 }
 
 /* ---- the queue ---- */
@@ -113,10 +149,13 @@ static bool dequeue(struct virtiofs_session_dax *dax, struct virtiofs_req *req) 
 }
 
 static void give_up(struct virtiofs_req *req) {
-  struct virtiofs_session_dax *dax = req->session->dax;
+  struct virtiofs_session_dax *dax = hold(req->session);
+  if (dax == NULL)
+    return;
   virtiofs_spin_lock(&dax->lock);
   bool found = dequeue(dax, req);
   virtiofs_spin_unlock(&dax->lock);
+  unref(dax);
   if (found)
     virtiofs_req_complete(req, -EINTR);
 }
@@ -135,11 +174,11 @@ static void finish_job(struct virtiofs_session_dax *dax, int rc) {
 }
 
 /* The backend's descriptor, if the window has none of the file; -1: it has. */
-static int get_fd(struct virtiofs_req *req, bool writable, int *fd) {
+static int get_fd(const struct virtiofs_session_dax *dax, struct virtiofs_req *req, bool writable, int *fd) {
   struct virtiofs_session *session = req->session;
   struct virtiofs_setupmapping_out out = {.fd = -1};
   *fd = -1;
-  if (virtiofs_dax_window_has_file(session->dax->window, req->fuse.header.nodeid, writable))
+  if (virtiofs_dax_window_has_file(dax->window, req->fuse.header.nodeid, writable))
     return 0;
   int rc = session->ops.setupmapping(req, &req->fuse.in.setupmapping, &out);
   if (rc == 0 && out.fd < 0)
@@ -157,7 +196,7 @@ static int begin_map(struct virtiofs_session_dax *dax, struct virtiofs_req *req)
                                  .writable = (in->flags & VIRTIOFS_MAP_WRITE) != 0};
   dax->job = JOB_MAP;
   dax->at = dax->count = 0;
-  int rc = get_fd(req, map.writable, &map.take_fd);
+  int rc = get_fd(dax, req, map.writable, &map.take_fd);
   return rc == 0 ? virtiofs_dax_window_map(dax->window, &map) : rc;
 }
 
@@ -246,16 +285,17 @@ static void finish_clear(struct virtiofs_session *session) {
   virtiofs_session_run_parked(session, parked);
 }
 
-static void work(struct virtiofs_session *session) {
-  struct virtiofs_session_dax *dax = session->dax;
+/* Jobs until there are none, or a step is under way. Once a request is answered the session may be gone. */
+static void work(struct virtiofs_session *session, struct virtiofs_session_dax *dax) {
+  atomic_fetch_add(&dax->refs, 1);
   do {
     while (dax->job != JOB_NONE) {
       if (!carry_out(dax))
-        return;
+        goto out;
       int rc = virtiofs_dax_window_end(dax->window);
       if (dax->job == JOB_CLEAR) {
         finish_clear(session);
-        return;
+        goto out;
       }
       bool more = rc == 0 && dax->at < dax->count;
       if (more)
@@ -264,31 +304,44 @@ static void work(struct virtiofs_session *session) {
         finish_job(dax, rc);
     }
   } while (take_job(dax));
+out:
+  unref(dax);
 }
 
-static int submit(struct virtiofs_req *req) {
-  struct virtiofs_session_dax *dax = req->session->dax;
+static int submit(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
+  struct virtiofs_session *session = req->session;
   virtiofs_req_on_cancel(req, give_up);
   virtiofs_spin_lock(&dax->lock);
-  enqueue(dax, req);
-  bool idle = !dax->working;
-  dax->working = true;
+  bool closed = dax->closed, idle = !dax->working;
+  if (!closed) {
+    enqueue(dax, req);
+    dax->working = true;
+  }
   virtiofs_spin_unlock(&dax->lock);
+  if (closed)
+    return -EIO;
   if (idle)
-    work(req->session);
+    work(session, dax);
   return VIRTIOFS_PENDING;
+}
+
+/* @known: are its arguments sound, as far as the window need not be asked? */
+static int ask(struct virtiofs_req *req, bool known) {
+  struct virtiofs_session_dax *dax = hold(req->session);
+  if (dax == NULL)
+    return -ENOSYS;
+  int rc = !may_use(req->session, dax) ? -ENOSYS : known ? submit(dax, req) : -EINVAL;
+  unref(dax);
+  return rc;
 }
 
 int virtiofs_session_setupmapping(struct virtiofs_req *req) {
   const struct virtiofs_setupmapping_in *in = &req->fuse.in.setupmapping;
-  if (!is_usable(req->session))
-    return -ENOSYS;
-  bool known = in->flags != 0 && (in->flags & ~(VIRTIOFS_MAP_READ | VIRTIOFS_MAP_WRITE)) == 0;
-  return known ? submit(req) : -EINVAL;
+  return ask(req, in->flags != 0 && (in->flags & ~(VIRTIOFS_MAP_READ | VIRTIOFS_MAP_WRITE)) == 0);
 }
 
 int virtiofs_session_removemapping(struct virtiofs_req *req) {
-  return is_usable(req->session) ? submit(req) : -ENOSYS;
+  return ask(req, true);
 }
 
 /*
@@ -320,7 +373,7 @@ void virtiofs_session_step_done(struct virtiofs_session *session, int rc) {
   struct virtiofs_session_dax *dax = session->dax;
   if (dax->job == JOB_STRAY) {
     dax->job = JOB_NONE; /* whether it was there or not */
-    work(session);
+    work(session, dax);
     return;
   }
   struct virtiofs_dax_step step;
@@ -331,7 +384,7 @@ void virtiofs_session_step_done(struct virtiofs_session *session, int rc) {
   dax->forget = false;
   virtiofs_spin_unlock(&dax->lock);
   if (!forget || !forget_amid_step(session, mapped ? &step : NULL))
-    work(session);
+    work(session, dax);
 }
 
 /* ---- the whole window ---- */
@@ -351,7 +404,7 @@ bool virtiofs_session_window_clear(struct virtiofs_session *session, struct virt
   }
   virtiofs_spin_unlock(&dax->lock);
   if (!empty && idle)
-    work(session);
+    work(session, dax);
   return !empty;
 }
 
@@ -360,15 +413,8 @@ void virtiofs_session_rings_stopped(struct virtiofs_session *session) {
 }
 
 void virtiofs_session_forget_window(struct virtiofs_session *session) {
-  struct virtiofs_session_dax *dax = session->dax;
-  if (dax == NULL)
-    return;
-  virtiofs_spin_lock(&dax->lock);
-  bool idle = !dax->working;
-  dax->forget = !idle;
-  virtiofs_spin_unlock(&dax->lock);
-  if (idle)
-    virtiofs_dax_window_forget(dax->window);
+  if (session->dax != NULL)
+    forget(session->dax, false);
 }
 
 void virtiofs_session_unmap_window(struct virtiofs_session *session) {

@@ -56,8 +56,8 @@ struct virtiofs_req {
   bool pinned;               /* slots are kept by pins, not by the lane's hazards */
   bool cancelled;
   bool interrupted; /* by the guest: why it is cancelled */
-  bool cancelling; /* its on_cancel function is running */
-  bool holds_data; /* the backend may touch guest memory */
+  bool cancelling;  /* its on_cancel function is running */
+  bool holds_data;  /* the backend may touch guest memory */
   int rc;
   struct virtiofs_idslot *slots[VIRTIOFS_HAZARDS];
   struct virtiofs_req *prev, *next;  /* on the lane's list */
@@ -114,6 +114,7 @@ struct virtiofs_session {
   atomic_uint early_count; /* so far */
   uint64_t early[VIRTIOFS_EARLY];
   atomic_bool rings_stopped;        /* and no request has come since */
+  struct virtiofs_spin dax_lock;    /* for this pointer */
   struct virtiofs_session_dax *dax; /* NULL: there is no window */
   struct virtiofs_req *keeper;      /* the request that housekeeping passes to the backend */
 };

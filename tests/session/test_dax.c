@@ -64,13 +64,14 @@ static int setupmapping(struct virtiofs_req *req, const struct virtiofs_setupmap
   return 0;
 }
 
+static const struct virtiofs_session_window_config window = {
+    .len = PAGES * PAGE, .max_mappings = 8, .step = step, .close = close_fd};
+
 static int setup(void **state) {
   static struct session_bench bench;
-  const struct virtiofs_session_window_config window = {
-      .len = PAGES * PAGE, .max_mappings = 8, .step = step, .close = close_fd};
   session_bench_init(&bench);
   bench.ops.setupmapping = setupmapping;
-  bench.ops.blocking = 0;
+  bench.ops.blocking = VIRTIOFS_BLOCKING_SETUPMAPPING;
   session_bench_open(&bench);
   mapper = (struct mapper){.next_fd = FIRST_FD};
   assert_int_equal(virtiofs_session_set_window(bench.session, &window), 0);
@@ -272,11 +273,46 @@ static void forgotten_at_a_reset(void **state) {
   assert_int_equal(mapper.open, 0);
 }
 
+/* As a thread of the pool does, which nobody waits for. */
+static void *run(void *arg) {
+  virtiofs_session_run(((struct fuse_message *)arg)->req);
+  return NULL;
+}
+
+/* Who waits for the last answer may end everything, while the thread that gave it is on its way out. */
+static void the_end_right_after_an_answer(void **state) {
+  struct session_bench *b = *state;
+  mapper.at_once = true;
+  for (unsigned i = 0; i < 300; i++) {
+    struct fuse_request r;
+    struct fuse_setupmapping_in in = {.fh = UINT64_MAX, .len = PAGE, .flags = FUSE_SETUPMAPPING_FLAG_READ};
+    fuse_request(&r, FUSE_SETUPMAPPING, session_bench_lookup(b, "7"));
+    fuse_request_put(&r, &in, sizeof in);
+    struct fuse_message *sent = session_bench_defer(b, 1, &r);
+    pthread_t thread = session_bench_thread(run, sent);
+    fuse_message_wait(sent);
+    virtiofs_session_reset(b->session);
+    virtiofs_session_remove_window(b->session);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(fuse_message_error(sent), 0);
+    fuse_message_free(sent);
+    assert_int_equal(mapper.open, 0);
+    assert_int_equal(virtiofs_session_set_window(b->session, &window), 0);
+    virtiofs_session_use_window(b->session, true);
+    session_bench_mount(b);
+  }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(one_after_the_other), TEST(refused),       TEST(given_up),
-                                     TEST(a_new_mount),         TEST(after_a_reset), TEST(forgotten),
+  const struct CMUnitTest tests[] = {TEST(one_after_the_other),
+                                     TEST(refused),
+                                     TEST(given_up),
+                                     TEST(a_new_mount),
+                                     TEST(after_a_reset),
+                                     TEST(the_end_right_after_an_answer),
+                                     TEST(forgotten),
                                      TEST(forgotten_at_a_reset)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
