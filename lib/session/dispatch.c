@@ -280,6 +280,7 @@ static void prepare_data(struct virtiofs_req *req) {
     break;
   case VIRTIOFS_FUSE_WRITE:
   case VIRTIOFS_FUSE_SETXATTR:
+  case VIRTIOFS_FUSE_REMOVEMAPPING: /* its ranges */
     req->holds_data = true;
     break;
   case VIRTIOFS_FUSE_READDIR:

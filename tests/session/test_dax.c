@@ -71,7 +71,7 @@ static int setup(void **state) {
   static struct session_bench bench;
   session_bench_init(&bench);
   bench.ops.setupmapping = setupmapping;
-  bench.ops.blocking = VIRTIOFS_BLOCKING_SETUPMAPPING;
+  bench.ops.blocking = VIRTIOFS_BLOCKING_SETUPMAPPING | UINT64_C(1) << FUSE_REMOVEMAPPING;
   session_bench_open(&bench);
   mapper = (struct mapper){.next_fd = FIRST_FD};
   assert_int_equal(virtiofs_session_set_window(bench.session, &window), 0);
@@ -273,6 +273,23 @@ static void forgotten_at_a_reset(void **state) {
   assert_int_equal(mapper.open, 0);
 }
 
+/* Its ranges lie in guest memory, which is kept for as long as it may be read: nobody else answers meanwhile. */
+static void ranges_in_guest_memory(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  struct fuse_removemapping_in in = {.count = 1};
+  struct fuse_removemapping_one one = {.len = PAGE};
+  fuse_request(&r, FUSE_REMOVEMAPPING, session_bench_lookup(b, "7"));
+  fuse_request_put(&r, &in, sizeof in);
+  fuse_request_put(&r, &one, sizeof one);
+  struct fuse_message *m = session_bench_defer(b, 1, &r);
+  virtiofs_session_cancel(b->session, 1);
+  virtiofs_session_abandon(b->session, 1);
+  assert_false(fuse_message_is_answered(m));
+  virtiofs_session_run(m->req);
+  over(m, 0);
+}
+
 /* As a thread of the pool does, which nobody waits for. */
 static void *run(void *arg) {
   virtiofs_session_run(((struct fuse_message *)arg)->req);
@@ -312,6 +329,7 @@ int main(void) {
                                      TEST(a_new_mount),
                                      TEST(after_a_reset),
                                      TEST(the_end_right_after_an_answer),
+                                     TEST(ranges_in_guest_memory),
                                      TEST(forgotten),
                                      TEST(forgotten_at_a_reset)};
   return cmocka_run_group_tests(tests, NULL, NULL);
