@@ -57,6 +57,9 @@ struct virtiofs_device {
 /* Something is to be reclaimed, and there is no reaper. Any thread. */
 void virtiofs_device_wants_reclaim(struct virtiofs_device *dev);
 
+/* Do several threads answer a queue's requests, as a mount's? While the device serves nobody. */
+void virtiofs_device_share_counters(struct virtiofs_device *dev, bool shared);
+
 /* Nothing is late any more. */
 void virtiofs_device_free_mounts(struct virtiofs_device *dev);
 
