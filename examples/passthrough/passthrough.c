@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c rights.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c limits.c rights.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
 
+#include "limits.h"
 #include "rights.h"
 #include "sharing.h"
 
@@ -232,6 +233,7 @@ int main(int argc, char **argv) {
       .isolate = isolate,
       .start = start,
       .stop = stop,
+      .metrics = limits_metrics,
   };
   return virtiofs_daemon_main(argc, argv, virtiofs_passthrough_ops(), &settings, &config);
 }

@@ -12,16 +12,22 @@
  *   --log-level=LEVEL    error, warn, info, debug or trace
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
+ *   --max-inodes=N       files that a guest may know
+ *   --max-handles=N      files that a guest may have open
+ *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
+ *                        docs/monitoring.md
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * The server keeps the socket when a front-end leaves and serves the next; a mount ends it when it is taken
- * away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away.
+ * away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away. SIGUSR1 has it write to the log what
+ * it has done so far.
  */
 #ifndef VIRTIOFS_DAEMON_H
 #define VIRTIOFS_DAEMON_H
 
 #include <virtiofs/backend.h>
 #include <virtiofs/log.h>
+#include <virtiofs/metrics.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,9 +52,9 @@ struct virtiofs_daemon_config {
   int (*isolate)(void *fs, const struct virtiofs_log *log);
 
   /**
-   * After the options are parsed and the socket is made, and before a front-end is served: prepare the file system. *@fs is the pointer given to
-   * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after
-   * having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
+   * After the options are parsed and the socket is made, and before a front-end is served: prepare the file system.
+   * *@fs is the pointer given to virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then.
+   * Return 0, or -errno after having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
    */
   int (*start)(void **fs, const struct virtiofs_log *log);
 
@@ -57,6 +63,13 @@ struct virtiofs_daemon_config {
 
   uint64_t max_nodes;   /**< nodes that a guest may hold; 0: 1,048,576 */
   uint64_t max_handles; /**< open files that a guest may hold; 0: 65,536 */
+
+  /**
+   * Numbers that --metrics and SIGUSR1 are to tell beside the library's: to be given to virtiofs_metrics_gauge() and
+   * _counter(). With the pointer that start left, from after start until before stop, on threads of the library, one at
+   * a time. It must not wait. May be NULL.
+   */
+  void (*metrics)(void *fs, struct virtiofs_metrics *metrics);
 };
 
 /**

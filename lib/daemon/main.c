@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "daemon/capabilities.h"
+#include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/share.h"
@@ -16,9 +17,13 @@ static void stop_share(void *ctx) {
   virtiofs_daemon_share_stop(ctx);
 }
 
+static void report(void *ctx) {
+  virtiofs_daemon_metrics_log(ctx);
+}
+
 /* Until a signal or the other side ends it. */
-static int serve(struct virtiofs_daemon_share *share, const char *program) {
-  struct virtiofs_daemon_signals signals;
+static int serve(struct virtiofs_daemon_share *share, const char *program, struct virtiofs_daemon_metrics *metrics) {
+  struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = metrics};
   int rc = virtiofs_daemon_signals_start(&signals, stop_share, share);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
@@ -29,12 +34,21 @@ static int serve(struct virtiofs_daemon_share *share, const char *program) {
   return rc;
 }
 
+static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
+  int rc = virtiofs_daemon_metrics_start(setup->metrics);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot start a thread: %s\n", setup->program, strerror(-rc));
+  return rc;
+}
+
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
-static int run(const struct virtiofs_daemon_share_setup *setup) {
+static int run(struct virtiofs_daemon_share_setup *setup) {
   const struct virtiofs_daemon_config *config = setup->config;
   struct virtiofs_daemon_share *share = NULL;
   int rc = virtiofs_daemon_process_prepare(setup->program);
   virtiofs_daemon_signals_hold();
+  if (rc == 0)
+    rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
     rc = virtiofs_daemon_share_open(&share, setup);
   if (rc == 0 && config->isolate != NULL)
@@ -42,8 +56,11 @@ static int run(const struct virtiofs_daemon_share_setup *setup) {
   if (rc == 0)
     rc = virtiofs_daemon_share_start(share);
   if (rc == 0)
-    rc = serve(share, setup->program);
+    rc = start_metrics(setup);
+  if (rc == 0)
+    rc = serve(share, setup->program, setup->metrics);
   virtiofs_daemon_share_free(share);
+  virtiofs_daemon_metrics_close(setup->metrics);
   return rc;
 }
 

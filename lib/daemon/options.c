@@ -122,8 +122,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
+  state->child_inputs[0] = &parse->options->limits;
   if (parse->config->argp != NULL)
-    state->child_inputs[0] = parse->config->argp_input;
+    state->child_inputs[1] = parse->config->argp_input;
   parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
@@ -187,12 +188,12 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[2] = {{.argp = config->argp}};
+  const struct argp_child children[] = {{.argp = &virtiofs_daemon_metrics_argp}, {.argp = config->argp}, {0}};
   struct argp argp = {.options = argp_options,
                       .parser = parse_one,
                       .doc =
                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                      .children = config->argp != NULL ? children : NULL};
+                      .children = children};
   struct parse parse = {.options = options, .config = config};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;

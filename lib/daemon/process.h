@@ -16,6 +16,8 @@ void virtiofs_daemon_signals_hold(void);
 
 /* A thread that waits for the signals that end the program, and stops then what is to be stopped. */
 struct virtiofs_daemon_signals {
+  void (*report)(void *ctx); /* at each SIGUSR1, on the same thread; to be set before that is started */
+  void *report_ctx;
   void (*stop)(void *ctx);
   void *ctx;
   pthread_t thread;
