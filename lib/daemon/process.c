@@ -44,7 +44,7 @@ static void *wait_for_one(void *arg) {
   ending(&set);
   while (sigwait(&set, &got) != 0)
     continue;
-  virtiofs_device_stop(signals->dev);
+  signals->stop(signals->ctx);
   return NULL;
 }
 
@@ -54,8 +54,9 @@ void virtiofs_daemon_signals_hold(void) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev) {
-  signals->dev = dev;
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx) {
+  signals->stop = stop;
+  signals->ctx = ctx;
   return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
 }
 

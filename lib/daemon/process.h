@@ -5,8 +5,6 @@
 
 #include <pthread.h>
 
-#include <virtiofs/device.h>
-
 /* umask, groups, descriptors, SIGPIPE. 0, or -errno after a line on stderr that begins with @program. */
 int virtiofs_daemon_process_prepare(const char *program);
 
@@ -16,14 +14,16 @@ int virtiofs_daemon_process_prepare(const char *program);
  */
 void virtiofs_daemon_signals_hold(void);
 
-/* A thread that waits for the signals that end the program, and stops the device then. */
+/* A thread that waits for the signals that end the program, and stops then what is to be stopped. */
 struct virtiofs_daemon_signals {
-  struct virtiofs_device *dev;
+  void (*stop)(void *ctx);
+  void *ctx;
   pthread_t thread;
 };
 
-/* 0 or -errno. */
-int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev);
+/* @stop is called once, on that thread. 0 or -errno. */
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx);
+/* @stop has been called when it returns. */
 void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals);
 
 #endif
