@@ -292,7 +292,7 @@ int virtiofs_queue_process(struct virtiofs_queue *queue) {
     return 0;
   if (atomic_load_explicit(&queue->sleeping, memory_order_relaxed)) {
     atomic_store(&queue->sleeping, false);
-    if (!polls)
+    if (!polls && !queue->lost)
       virtiofs_virtq_no_kick(queue->vq);
   }
   read_mail(queue);
