@@ -90,6 +90,7 @@ int virtiofs_device_attach(struct virtiofs_device *dev, const struct virtiofs_tr
     unwatch_queues(dev);
     return rc;
   }
+  virtiofs_device_share_counters(dev, false);
   dev->driver = driver;
   dev->driver.map = NULL;
   dev->map = virtiofs_memory_ref(driver.map);

@@ -75,6 +75,9 @@ int virtiofs_device_frontend_open(struct virtiofs_device *dev, struct virtiofs_v
 /* It is gone. Nothing of the guest is left afterwards. */
 void virtiofs_device_frontend_close(struct virtiofs_device *dev, struct virtiofs_vhost_backend *backend);
 
+/* Do several threads answer a queue's requests, as a mount's? While the device serves nobody. */
+void virtiofs_device_share_counters(struct virtiofs_device *dev, bool shared);
+
 /* Nothing is late any more. */
 void virtiofs_device_free_mounts(struct virtiofs_device *dev);
 

@@ -185,6 +185,7 @@ static int serve(struct virtiofs_device *dev, struct virtiofs_vhost_socket *sock
 
 int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd) {
   struct virtiofs_vhost_socket sock;
+  virtiofs_device_share_counters(dev, false);
   virtiofs_vhost_socket_init(&sock, take_fd);
   /* The pool stays between front-ends: one of its threads may be stuck in an operation that was answered long ago. */
   if (!dev->pool.started) {

@@ -240,6 +240,7 @@ void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   atomic_fetch_add(&queue->completing, 1);
   slot->used = used;
   slot->abandoned = virtiofs_session_abandoned(&slot->req);
+  slot->error = virtiofs_session_error(&slot->req);
   if (slot->abandoned) {
     atomic_fetch_add(&slot->slots->refs, 1);
     pthread_mutex_lock(&queue->late->lock);
