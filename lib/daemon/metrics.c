@@ -201,6 +201,10 @@ int virtiofs_daemon_metrics_start(struct virtiofs_daemon_metrics *metrics) {
 
 /* ---- shares ---- */
 
+bool virtiofs_daemon_metrics_wanted(const struct virtiofs_daemon_metrics *metrics) {
+  return metrics->listener.fd >= 0;
+}
+
 void virtiofs_daemon_metrics_add(struct virtiofs_daemon_metrics *metrics, struct virtiofs_daemon_source *source) {
   pthread_mutex_lock(&metrics->lock);
   struct virtiofs_daemon_source **last = &metrics->sources;

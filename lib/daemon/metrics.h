@@ -19,6 +19,9 @@ int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const cha
 /* Starts the thread that answers. 0 or -errno. */
 int virtiofs_daemon_metrics_start(struct virtiofs_daemon_metrics *metrics);
 
+/* Does anybody want to know how long requests take? */
+bool virtiofs_daemon_metrics_wanted(const struct virtiofs_daemon_metrics *metrics);
+
 /* From now on @source is told of, until it is removed; it stays the caller's. Any thread. */
 void virtiofs_daemon_metrics_add(struct virtiofs_daemon_metrics *metrics, struct virtiofs_daemon_source *source);
 

@@ -4,8 +4,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include <virtiofs/daemon.h>
 
 #define IDS_MAX (UINT64_C(1) << 27)
 #define SHOWN_MAX 100
@@ -26,15 +27,8 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-/* One line, whatever is in the value. */
 static error_t fail(const struct argp_state *state, const char *what, const char *value) {
-  char shown[SHOWN_MAX];
-  (void)snprintf(shown, sizeof(shown), "%s", value);
-  for (char *c = shown; *c != 0; c++)
-    if (iscntrl((unsigned char)*c))
-      *c = '?';
-  (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, shown);
-  exit(EXIT_FAILURE);
+  return virtiofs_daemon_option_error(state, "%s '%.*s'", what, SHOWN_MAX, value);
 }
 
 /* Decimal digits and nothing else, no less than @low and no more than @high. */
@@ -46,10 +40,17 @@ static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *valu
   return errno == 0 && isdigit((unsigned char)text[0]) && *end == 0 && got >= low && got <= high;
 }
 
+/* One of several in the process. */
+static bool is_share(const struct argp_state *state) {
+  return (state->flags & ARGP_NO_EXIT) != 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct virtiofs_daemon_limits *limits = state->input;
   switch (key) {
   case KEY_METRICS:
+    if (is_share(state))
+      return virtiofs_daemon_option_error(state, "no --metrics for one of several shares: the process has it");
     limits->metrics = arg;
     return arg[0] != 0 ? 0 : fail(state, "--metrics must be a path, 127.0.0.1:PORT or [::1]:PORT, not", arg);
   case KEY_MAX_INODES:

@@ -75,7 +75,7 @@ static int make_device(struct virtiofs_daemon_share *share) {
       .window_len = options->cache_size,
       .max_nodes = limits->max_inodes != 0 ? limits->max_inodes : share->setup.config->max_nodes,
       .max_handles = limits->max_handles != 0 ? limits->max_handles : share->setup.config->max_handles,
-      .timed = limits->metrics != NULL,
+      .timed = virtiofs_daemon_metrics_wanted(share->setup.metrics),
       .log = share->setup.log,
       .tap = share->record != NULL ? &virtiofs_daemon_record_tap : NULL,
       .tap_ctx = share->record,

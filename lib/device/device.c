@@ -19,7 +19,7 @@
 
 static void wants_reclaim(void *ctx) {
   struct virtiofs_device *dev = ctx;
-  if (atomic_load(&dev->attached))
+  if (atomic_load(&dev->attached) || dev->stepped)
     virtiofs_device_wants_reclaim(dev);
   else
     virtiofs_reaper_wake(&dev->reaper);

@@ -293,13 +293,14 @@ static bool lie_down(struct virtiofs_queue *queue) {
 }
 
 int virtiofs_queue_process(struct virtiofs_queue *queue) {
+  bool polls = queue->driver_here != NULL && queue->driver_here->polls;
   int taken = 0;
   hear(queue);
   if (!queue->running)
     return 0;
   if (atomic_load_explicit(&queue->sleeping, memory_order_relaxed)) {
     atomic_store(&queue->sleeping, false);
-    if (!queue->driver_here->polls)
+    if (!polls && !queue->lost)
       virtiofs_virtq_no_kick(queue->vq);
   }
   read_mail(queue);
@@ -307,7 +308,7 @@ int virtiofs_queue_process(struct virtiofs_queue *queue) {
     taken++;
   if (publish(queue) || taken > 0)
     return taken > 0 ? taken : 1;
-  if (!queue->driver_here->polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
+  if (!polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
     return 1;
   return lie_down(queue) ? 0 : 1;
 }
