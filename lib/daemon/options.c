@@ -9,6 +9,10 @@
 
 #include <virtiofs/device.h>
 
+#include "daemon/activation.h"
+#include "daemon/logging.h"
+#include "daemon/options_cli.h"
+
 #define POOL_MAX 64U
 #define WINDOW_MAX (UINT64_C(64) << 40)
 #define WINDOW_PAGE 4096U
@@ -44,7 +48,7 @@ static const struct argp_option argp_options[] = {
      0},
     {"cache-size", KEY_CACHE_SIZE, "BYTES", 0,
      "Offer a DAX window of so many bytes, with K, M, G or T after the number for more; 0, the default: none", 0},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug, trace or off (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
      "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
@@ -60,16 +64,17 @@ struct parse {
   FILE *quiet; /* where argp's second line about --help goes: one line says it */
 };
 
-/* One line, whatever is in the value. */
+/* One line, whatever is in it. */
 _Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
   char shown[SHOWN_MAX] = "";
-  if (value != NULL) {
+  if (value != NULL)
     (void)snprintf(shown, sizeof(shown), " '%s'", value);
-    for (char *c = shown; *c != 0; c++)
-      if ((unsigned char)*c < ' ')
-        *c = '?';
-  }
-  (void)fprintf(stderr, "%s: %s%s\n", state->name, what, shown);
+  char line[2 * SHOWN_MAX];
+  (void)snprintf(line, sizeof(line), "%s%s", what, shown);
+  for (char *c = line; *c != 0; c++)
+    if ((unsigned char)*c < ' ')
+      *c = '?';
+  (void)fprintf(stderr, "%s: %s\n", state->name, line);
   exit(EXIT_FAILURE);
 }
 
@@ -96,23 +101,34 @@ static uint64_t bytes(const struct argp_state *state, const char *option, const 
   return value << shift;
 }
 
-static enum virtiofs_log_level level(const struct argp_state *state, const char *text) {
-  static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
-  for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-    if (strcmp(text, names[i]) == 0)
-      return (enum virtiofs_log_level)(VIRTIOFS_LOG_ERROR + i);
-  fail(state, "--log-level must be error, warn, info, debug or trace, not", text);
+static void set_level(const struct argp_state *state, struct virtiofs_daemon_options *options, const char *text) {
+  options->log_level = virtiofs_daemon_log_level(text, &options->log_off);
+  if (options->log_level == 0)
+    fail(state, "--log-level must be error, warn, info, debug, trace or off, not", text);
+}
+
+/* A service manager may have made the socket. */
+static void take_passed(const struct argp_state *state, struct virtiofs_daemon_options *options) {
+  int fd = virtiofs_daemon_activation_fd(state->name, options->tag);
+  if (fd >= 0)
+    options->fd = fd;
+  else if (fd != -ENOENT)
+    exit(EXIT_FAILURE);
 }
 
 static void check(const struct argp_state *state, const struct parse *parse) {
-  const struct virtiofs_daemon_options *options = parse->options;
+  struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
+  if (options->socket_path == NULL && options->fd < 0 && options->mountpoint == NULL)
+    take_passed(state, options);
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
+  if (options->socket_group != NULL && options->socket_path == NULL)
+    fail(state, "--socket-group is nothing without --socket-path", NULL);
 }
 
 static const char *tag(const struct argp_state *state, const char *text) {
@@ -122,8 +138,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
+  state->child_inputs[0] = parse->options;
   if (parse->config->argp != NULL)
-    state->child_inputs[0] = parse->config->argp_input;
+    state->child_inputs[1] = parse->config->argp_input;
   parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
@@ -163,7 +180,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
     return 0;
   case KEY_LOG_LEVEL:
-    options->log_level = level(state, arg);
+    set_level(state, options, arg);
     return 0;
   case KEY_RECORD:
     options->record = arg;
@@ -185,21 +202,46 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
+/* The same line as for any other option, and status. */
+_Noreturn static void refuse(const char *program, const char *why) {
+  const struct argp_state state = {.name = (char *)(uintptr_t)program};
+  fail(&state, why, NULL);
+}
+
+static void translate(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                      const struct argp *argp, int argc, char **argv) {
+  const struct virtiofs_daemon_dialect dialect = {
+      .argp = argp, .program = config->spellings, .daemon = virtiofs_daemon_spellings};
+  int rc = virtiofs_daemon_compat_translate(&options->compat, &dialect, argc, argv);
+  if (rc == 0)
+    return;
+  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  refuse(slash != NULL ? slash + 1
+         : argc > 0    ? argv[0]
+                       : "virtiofs",
+         options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc));
+}
+
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[2] = {{.argp = config->argp}};
+  const struct argp_child children[] = {{.argp = &virtiofs_daemon_options_cli}, {.argp = config->argp}, {0}};
   struct argp argp = {.options = argp_options,
                       .parser = parse_one,
                       .doc =
                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                      .children = config->argp != NULL ? children : NULL};
+                      .children = children};
   struct parse parse = {.options = options, .config = config};
-  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
+  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
-  error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);
+  translate(options, config, &argp, argc, argv);
+  error_t rc = argp_parse(&argp, options->compat.argc, options->compat.argv, 0, NULL, &parse);
   if (parse.quiet != NULL)
     (void)fclose(parse.quiet);
   if (rc != 0)
     exit(EXIT_FAILURE);
+}
+
+void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options) {
+  virtiofs_daemon_compat_free(&options->compat);
 }
