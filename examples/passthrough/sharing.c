@@ -8,6 +8,7 @@
 
 #define SECOND UINT64_C(1000000000)
 #define LOCK_WAITERS_MAX 65536
+#define TIMEOUT_MAX 86400.0
 
 /* Options that have no letter; those of the program's other files have other keys. */
 enum {
@@ -24,6 +25,7 @@ enum {
   FLOCK,
   NO_FLOCK,
   LOCK_WAITERS,
+  TIMEOUT,
 };
 
 _Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
@@ -52,6 +54,17 @@ static void parse_cache(const struct argp_state *state, struct sharing *sharing,
   fail(state, "--cache must be never, auto, metadata or always, not", mode);
 }
 
+/* Seconds, with a fraction if need be. */
+static uint64_t parse_timeout(const struct argp_state *state, const char *text) {
+  char *end;
+  errno = 0;
+  double seconds = strtod(text, &end);
+  bool right = errno == 0 && end != text && *end == 0 && text[0] >= '0' && text[0] <= '9';
+  if (!right || seconds > TIMEOUT_MAX)
+    fail(state, "--timeout must be 0 to 86400 seconds, not", text);
+  return (uint64_t)(seconds * (double)SECOND);
+}
+
 static uint32_t parse_waiters(const struct argp_state *state, const char *text) {
   char *end;
   errno = 0;
@@ -69,6 +82,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'c':
     parse_cache(state, sharing, arg);
+    return 0;
+  case TIMEOUT:
+    sharing->timeout_ns = parse_timeout(state, arg);
+    sharing->has_timeout = true;
     return 0;
   case WRITEBACK:
   case NO_WRITEBACK:
@@ -108,6 +125,8 @@ static const struct argp_option options[] = {
      "What a guest may keep: never (nothing), auto (names and attributes for a second, contents while nobody changes "
      "them; the default), metadata (names and attributes for a day, no contents), always (all for a day)",
      0},
+    {"timeout", TIMEOUT, "SECONDS", 0,
+     "How long names and attributes are kept, 0 to 86400, with a fraction if need be; default: as --cache has it", 0},
     {"writeback", WRITEBACK, NULL, 0, "What a guest writes goes to the host later: the files are that guest's alone",
      0},
     {"no-writeback", NO_WRITEBACK, NULL, 0, "It goes there at once, the default", 0},
@@ -128,8 +147,7 @@ static const struct argp_option options[] = {
 const struct argp sharing_argp = {.options = options, .parser = parse};
 
 void sharing_into(const struct sharing *sharing, struct virtiofs_passthrough_config *config) {
-  config->entry_valid_ns = sharing->valid_ns;
-  config->attr_valid_ns = sharing->valid_ns;
+  config->entry_valid_ns = config->attr_valid_ns = sharing->has_timeout ? sharing->timeout_ns : sharing->valid_ns;
   config->cache = sharing->cache;
   config->writeback = sharing->writeback;
   config->allow_mmap = sharing->allow_mmap;
