@@ -59,7 +59,7 @@ enum virtiofs_passthrough_dax {
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
-  const char *shared_dir;  /**< the directory; required; only used during the call */
+  const char *shared_dir;  /**< the directory; required without @shared_fd; only used during the call */
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
@@ -97,6 +97,10 @@ struct virtiofs_passthrough_config {
   bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  int shared_fd; /**< a descriptor of the directory, above 0, of which another is made during the call; O_PATH is
+                    enough.
+                      @shared_dir is not opened then, and names it in the log. For a process that can't reach it; 0:
+                      none */
 };
 
 /**
