@@ -166,8 +166,8 @@ static void init(struct argp_state *state, struct parse *parse) {
 }
 
 /* What a share brings along, or the process has. */
-static bool is_not_for_shares(const struct argp_state *state, int key) {
-  if (key != KEY_FD && key != KEY_CAPABILITIES)
+static bool is_not_for_shares(const struct argp_state *state, const struct parse *parse, int key) {
+  if (!parse->share || (key != KEY_FD && key != KEY_CAPABILITIES))
     return false;
   fail(state, key == KEY_FD ? "no --fd for one of several shares" : "no --print-capabilities for a share", NULL);
   return true;
@@ -196,10 +196,15 @@ static error_t parse_shown(int key, char *arg, struct argp_state *state) {
   }
 }
 
+static void remember(const struct argp_state *state, struct parse *parse) {
+  if (state->next > 0 && state->next <= state->argc)
+    parse->culprit = state->argv[state->next - 1];
+}
+
 static error_t parse_one(int key, char *arg, struct argp_state *state) {
   struct parse *parse = state->input;
   struct virtiofs_daemon_options *options = parse->options;
-  if (parse->share && is_not_for_shares(state, key))
+  if (is_not_for_shares(state, parse, key))
     return EINVAL;
   switch (key) {
   case ARGP_KEY_INIT:
@@ -225,8 +230,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     return 0;
   case KEY_POLL:
     options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);
-    if (options->poll_us == 0)
-      options->poll_us = VIRTIOFS_POLL_NONE;
+    options->poll_us = options->poll_us != 0 ? options->poll_us : VIRTIOFS_POLL_NONE;
     return 0;
   case KEY_CACHE_SIZE:
     options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
@@ -238,7 +242,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     check(state, parse);
     return 0;
   case ARGP_KEY_ERROR:
-    parse->culprit = state->next > 0 && state->next <= state->argc ? state->argv[state->next - 1] : NULL;
+    remember(state, parse);
     return 0;
   default:
     return parse_shown(key, arg, state);
