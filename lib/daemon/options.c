@@ -22,6 +22,9 @@
 #define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
 
+/* With an end. */
+enum { OPTION_GROUPS = 4 };
+
 /* Above the keys that a program may use. */
 enum {
   KEY_SOCKET_PATH = 0x10000,
@@ -157,8 +160,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 
 static void init(struct argp_state *state, struct parse *parse) {
   state->child_inputs[0] = parse->options;
+  state->child_inputs[1] = &parse->options->limits;
   if (parse->config->argp != NULL)
-    state->child_inputs[1] = parse->input;
+    state->child_inputs[2] = parse->input;
   if (!parse->share)
     parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
@@ -249,9 +253,10 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[3]) {
+static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[OPTION_GROUPS]) {
   children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
-  children[1] = (struct argp_child){.argp = config->argp};
+  children[1] = (struct argp_child){.argp = &virtiofs_daemon_metrics_argp};
+  children[2] = (struct argp_child){.argp = config->argp};
   return (struct argp){.options = argp_options,
                        .parser = parse_one,
                        .doc =
@@ -275,7 +280,7 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[3] = {{0}};
+  struct argp_child children[OPTION_GROUPS] = {{0}};
   struct argp argp = make_argp(config, children);
   struct parse parse = {.options = options, .config = config, .input = config->argp_input};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
@@ -303,7 +308,7 @@ static int share_result(error_t rc, const char *said, const char *about, struct 
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error) {
-  struct argp_child children[3] = {{0}};
+  struct argp_child children[OPTION_GROUPS] = {{0}};
   struct argp argp = make_argp(config, children);
   struct parse parse = {.options = options, .config = config, .input = input, .share = true};
   char *said = NULL;

@@ -9,6 +9,7 @@
 #include <virtiofs/daemon.h>
 
 #include "daemon/compat.h"
+#include "daemon/options_metrics.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -30,6 +31,7 @@ struct virtiofs_daemon_options {
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
+  struct virtiofs_daemon_limits limits;
 };
 
 /* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and
