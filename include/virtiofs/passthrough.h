@@ -59,7 +59,7 @@ enum virtiofs_passthrough_dax {
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
-  const char *shared_dir;  /**< the directory; required; only used during the call */
+  const char *shared_dir;  /**< the directory; required without @shared_fd; only used during the call */
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
@@ -100,6 +100,9 @@ struct virtiofs_passthrough_config {
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */
+  int shared_fd; /**< a descriptor of the directory, above 0, of which another is made during the call; O_PATH is
+                      enough. @shared_dir is not opened then, and names it in the log. For a process that can't reach
+                      it; 0: none */
 };
 
 /**

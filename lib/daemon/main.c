@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +10,23 @@
 
 #include "base/config.h"
 #include "daemon/capabilities.h"
+#include "daemon/logging.h"
 #include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
+#include "daemon/ready.h"
 #include "daemon/share.h"
 
 static void stop_share(void *ctx) {
   virtiofs_daemon_share_stop(ctx);
+}
+
+/*
+ * Where the front-end's leaving is the end, a signal that comes before has cut it off, as launchers know it from
+ * virtiofsd; where only a signal ends a server it is no fault. SIGINT is for those who mean the end in both.
+ */
+static bool cut_off(const struct virtiofs_daemon_options *options, int signal) {
+  return options->once && options->mountpoint == NULL && (signal == SIGTERM || signal == SIGHUP);
 }
 
 static void report(void *ctx) {
@@ -22,8 +34,9 @@ static void report(void *ctx) {
 }
 
 /* Until a signal or the other side ends it. */
-static int serve(struct virtiofs_daemon_share *share, const char *program, struct virtiofs_daemon_metrics *metrics) {
-  struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = metrics};
+static int serve(struct virtiofs_daemon_share *share, const struct virtiofs_daemon_share_setup *setup) {
+  const char *program = setup->program;
+  struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = setup->metrics};
   int rc = virtiofs_daemon_signals_start(&signals, stop_share, share);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
@@ -31,7 +44,9 @@ static int serve(struct virtiofs_daemon_share *share, const char *program, struc
   }
   rc = virtiofs_daemon_share_serve(share);
   virtiofs_daemon_signals_end(&signals);
-  return rc;
+  if (signals.got != 0)
+    virtiofs_log_write(&setup->log, VIRTIOFS_LOG_INFO, "daemon", "ended by SIG%s", sigabbrev_np(signals.got));
+  return rc == 0 && cut_off(setup->options, signals.got) ? -EINTR : rc;
 }
 
 static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
@@ -42,7 +57,7 @@ static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
 }
 
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
-static int run(struct virtiofs_daemon_share_setup *setup) {
+static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
   struct virtiofs_daemon_share *share = NULL;
   int rc = virtiofs_daemon_process_prepare(setup->program);
@@ -57,8 +72,10 @@ static int run(struct virtiofs_daemon_share_setup *setup) {
     rc = virtiofs_daemon_share_start(share);
   if (rc == 0)
     rc = start_metrics(setup);
-  if (rc == 0)
-    rc = serve(share, setup->program, setup->metrics);
+  if (rc == 0) {
+    virtiofs_daemon_ready_tell(ready);
+    rc = serve(share, setup);
+  }
   virtiofs_daemon_share_free(share);
   virtiofs_daemon_metrics_close(setup->metrics);
   return rc;
@@ -69,6 +86,27 @@ static const char *program_name(int argc, char **argv) {
     return "virtiofs";
   const char *slash = strrchr(argv[0], '/');
   return slash != NULL ? slash + 1 : argv[0];
+}
+
+static int print_capabilities(const char *program, const struct virtiofs_daemon_config *config) {
+  int rc = virtiofs_daemon_print_capabilities(config->features);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot print the capabilities: %s\n", program, strerror(-rc));
+  return rc;
+}
+
+/* What the options have said, with a log to speak to. */
+static int run_with_log(struct virtiofs_daemon_share_setup *setup) {
+  struct virtiofs_daemon_syslog syslog;
+  struct virtiofs_daemon_ready ready;
+  int rc = virtiofs_daemon_ready_prepare(&ready, setup->options->daemonize, setup->program);
+  if (rc != 0)
+    return rc;
+  virtiofs_daemon_log_start(&setup->log, &syslog, setup->options, setup->config, setup->program);
+  rc = run(setup, &ready);
+  virtiofs_daemon_ready_end(&ready);
+  virtiofs_daemon_syslog_close(&syslog);
+  return rc;
 }
 
 int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs,
@@ -82,19 +120,11 @@ int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, 
     return EXIT_FAILURE;
   }
   virtiofs_daemon_options_parse(&options, &config, argc, argv);
-  if (options.print_capabilities) {
-    rc = virtiofs_daemon_print_capabilities(config.features);
-    if (rc != 0)
-      (void)fprintf(stderr, "%s: cannot print the capabilities: %s\n", program, strerror(-rc));
-    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-  }
-  struct virtiofs_daemon_share_setup setup = {.program = program,
-                                              .config = &config,
-                                              .options = &options,
-                                              .ops = ops,
-                                              .fs = fs,
-                                              .log = {.fn = virtiofs_log_stderr, .level = options.log_level}};
-  return run(&setup) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  struct virtiofs_daemon_share_setup setup = {
+      .program = program, .config = &config, .options = &options, .ops = ops, .fs = fs};
+  rc = options.print_capabilities ? print_capabilities(program, &config) : run_with_log(&setup);
+  virtiofs_daemon_options_free(&options);
+  return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int virtiofs_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs) {

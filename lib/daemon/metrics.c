@@ -72,7 +72,7 @@ int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const cha
   if (metrics->stop_fd < 0)
     rc = fail(program, "an eventfd", errno);
   else if (where != NULL && virtiofs_daemon_address_is_path(where))
-    rc = virtiofs_daemon_listen_path(&metrics->listener, program, where);
+    rc = virtiofs_daemon_listen_path(&metrics->listener, program, where, NULL);
   else if (where != NULL)
     rc = listen_address(metrics, program, where);
   if (rc != 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -51,9 +52,13 @@ static void *wait_for_one(void *arg) {
     int got;
     if (sigwait(&set, &got) != 0)
       continue;
-    if (got != SIGUSR1)
-      break;
-    signals->report(signals->report_ctx);
+    if (got == SIGUSR1) {
+      signals->report(signals->report_ctx);
+      continue;
+    }
+    if (!atomic_load(&signals->ending))
+      signals->got = got;
+    break;
   }
   signals->stop(signals->ctx);
   return NULL;
@@ -66,12 +71,15 @@ void virtiofs_daemon_signals_hold(void) {
 }
 
 int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx) {
+  atomic_init(&signals->ending, false);
+  signals->got = 0;
   signals->stop = stop;
   signals->ctx = ctx;
   return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
 }
 
 void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals) {
+  atomic_store(&signals->ending, true);
   (void)pthread_kill(signals->thread, SIGTERM);
   pthread_join(signals->thread, NULL);
 }

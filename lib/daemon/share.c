@@ -27,7 +27,8 @@ struct virtiofs_daemon_share {
 static int open_listener(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_options *options = share->setup.options;
   if (options->socket_path != NULL)
-    return virtiofs_daemon_listen_path(&share->listener, share->setup.program, options->socket_path);
+    return virtiofs_daemon_listen_path(&share->listener, share->setup.program, options->socket_path,
+                                       options->socket_group);
   if (options->fd >= 0)
     return virtiofs_daemon_listen_fd(&share->listener, share->setup.program, options->fd);
   return 0;
@@ -116,7 +117,7 @@ int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share) {
   return rc;
 }
 
-/* Front-ends, one after the other. */
+/* Front-ends, one after the other; or one alone. */
 static int serve_all(struct virtiofs_daemon_share *share) {
   struct virtiofs_daemon_listener *listener = &share->listener;
   if (listener->connected) {
@@ -133,6 +134,8 @@ static int serve_all(struct virtiofs_daemon_share *share) {
       return rc;
     if (rc != 0)
       virtiofs_log_write(&share->setup.log, VIRTIOFS_LOG_WARN, TAG, "connection ended: %s", strerror(-rc));
+    if (share->setup.options->once)
+      return rc;
   }
 }
 

@@ -171,7 +171,7 @@ listens() { [[ -S $dir/sock ]]; }
 with() {
   local request uid call error made requests
   mkdir "$share"
-  "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
+  "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
     --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" \
     --inode-idle=0 >"$dir/log" 2>&1 &
   server=$!
