@@ -29,6 +29,7 @@ struct settings {
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
+  const struct virtiofs_sandbox_inside *inside;
 };
 
 /* Options that have no letter. */
@@ -149,16 +150,29 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static int isolate(void *fs, const struct virtiofs_log *log) {
+static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
-  return rights_isolate(&settings->rights, log);
+  if (settings->shared_dir == NULL) {
+    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
+    return -EINVAL;
+  }
+  config->root = settings->shared_dir;
+  rights_sandbox(&settings->rights, config);
+  return 0;
+}
+
+static void entered(void *fs, const struct virtiofs_sandbox_inside *inside) {
+  struct settings *settings = fs;
+  settings->inside = inside;
 }
 
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
-      .shared_dir = settings->shared_dir,
+      .shared_dir = settings->inside->root,
+      .proc_fd = settings->inside->proc_fd,
+      .task_fd = settings->inside->task_fd,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
@@ -173,10 +187,6 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
-  if (settings->shared_dir == NULL) {
-    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
-    return -EINVAL;
-  }
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
     return rc; /* the log has it: rules are broken */
@@ -228,7 +238,8 @@ int main(int argc, char **argv) {
       .argp = &argp,
       .argp_input = &settings,
       .features = (const char *const[]){"separate-options", NULL},
-      .isolate = isolate,
+      .sandbox = sandbox,
+      .entered = entered,
       .start = start,
       .stop = stop,
   };

@@ -59,7 +59,7 @@ enum virtiofs_passthrough_dax {
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
-  const char *shared_dir;  /**< the directory; required; only used during the call */
+  const char *shared_dir;  /**< the directory, or @shared_fd is; only used during the call */
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
@@ -97,6 +97,11 @@ struct virtiofs_passthrough_config {
   bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  int shared_fd; /**< if @shared_dir is NULL: a descriptor of the directory, O_PATH suffices; only used during the call
+                  */
+  int proc_fd;   /**< in a sandbox: of /proc/self/fd, which is the process's working directory too as long as the share
+                      is in use (sandbox.h: proc_fd); copied; 0: /proc/self/fd can be opened */
+  int task_fd;   /**< likewise of /proc/self/task, -1: there is none; means nothing without @proc_fd */
 };
 
 /**

@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "daemon/capabilities.h"
+#include "daemon/confine.h"
 #include "daemon/listen.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
@@ -83,7 +84,10 @@ static int run_new_device(const struct virtiofs_daemon_options *options, const s
 static int run_program(const struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                        const char *program, struct virtiofs_device_config *device,
                        struct virtiofs_daemon_listener *listener) {
-  int rc = config->isolate != NULL ? config->isolate(device->fs, &device->log) : 0;
+  struct virtiofs_sandbox_inside inside;
+  int rc = virtiofs_daemon_confine(&inside, &options->sandbox, config, device, listener);
+  if (rc == 0 && config->isolate != NULL)
+    rc = config->isolate(device->fs, &device->log);
   if (rc == 0 && config->start != NULL)
     rc = config->start(&device->fs, &device->log);
   if (rc != 0)

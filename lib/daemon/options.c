@@ -111,6 +111,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
+  virtiofs_daemon_sandbox_options_check(state, &parse->options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
 }
@@ -122,8 +123,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
+  state->child_inputs[0] = &parse->options->sandbox;
   if (parse->config->argp != NULL)
-    state->child_inputs[0] = parse->config->argp_input;
+    state->child_inputs[1] = parse->config->argp_input;
   parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
@@ -187,12 +189,12 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[2] = {{.argp = config->argp}};
+  struct argp_child children[3] = {{.argp = &virtiofs_daemon_sandbox_argp}, {.argp = config->argp}};
   struct argp argp = {.options = argp_options,
                       .parser = parse_one,
                       .doc =
                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                      .children = config->argp != NULL ? children : NULL};
+                      .children = children};
   struct parse parse = {.options = options, .config = config};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;

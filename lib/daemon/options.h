@@ -8,6 +8,8 @@
 
 #include <virtiofs/daemon.h>
 
+#include "daemon/options_sandbox.h"
+
 struct virtiofs_daemon_options {
   const char *socket_path; /* one of the three: NULL, */
   int fd;                  /* -1, */
@@ -21,6 +23,7 @@ struct virtiofs_daemon_options {
   uint32_t record_data;
   enum virtiofs_log_level log_level;
   bool print_capabilities;
+  struct virtiofs_daemon_sandbox_options sandbox;
 };
 
 /* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is
