@@ -16,6 +16,7 @@ struct id_map {
 
 /** What they say; input of rights_argp. */
 struct rights {
+  bool of_share; /* one of several in the process, whose ids are mapped for all */
   bool killpriv_v2;
   enum virtiofs_passthrough_mode security_label;
   char *translate_uid, *translate_gid; /* the rules of each option, with spaces between */
@@ -29,5 +30,8 @@ void rights_into(const struct rights *rights, struct virtiofs_passthrough_config
 
 /** rights_sandbox - the same for the server's sandbox. */
 void rights_sandbox(const struct rights *rights, struct virtiofs_sandbox_config *config);
+
+/** rights_fini - what the options have taken. */
+void rights_fini(struct rights *rights);
 
 #endif

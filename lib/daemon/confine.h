@@ -3,19 +3,25 @@
 #ifndef VIRTIOFS_LIB_DAEMON_CONFINE_H
 #define VIRTIOFS_LIB_DAEMON_CONFINE_H
 
-#include <virtiofs/daemon.h>
-#include <virtiofs/device.h>
+#include "daemon/metrics.h"
+#include "daemon/ready.h"
+#include "daemon/share.h"
 
-#include "daemon/listen.h"
-#include "daemon/options_sandbox.h"
+/** What the process has when it goes there. */
+struct virtiofs_daemon_confined {
+  const struct virtiofs_daemon_share_setup *setup;
+  struct virtiofs_daemon_share *share;
+  struct virtiofs_daemon_ready *ready;
+  struct virtiofs_sandbox_inside inside; /* set */
+};
 
 /**
- * Returns in the process that serves. The one outside removes what @listener has made, and never returns.
- * @inside: to be there as long as the server. 0; -errno after a line on stderr or in the log.
+ * Returns in the process that serves. The one outside removes what was made, tells who wants to know that the server is
+ * ready, and never returns. To be there as long as the server. 0; -errno after a line on stderr or in the log.
  */
-int virtiofs_daemon_confine(struct virtiofs_sandbox_inside *inside,
-                            const struct virtiofs_daemon_sandbox_options *options,
-                            const struct virtiofs_daemon_config *config, const struct virtiofs_device_config *device,
-                            struct virtiofs_daemon_listener *listener);
+int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined);
+
+/* The server is ready: in place of virtiofs_daemon_ready_tell(). */
+void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined);
 
 #endif

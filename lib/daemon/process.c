@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -37,29 +38,48 @@ static void ending(sigset_t *set) {
   sigaddset(set, SIGHUP);
 }
 
+/* Those that have a meaning for this program. */
+static void known(sigset_t *set) {
+  ending(set);
+  sigaddset(set, SIGUSR1);
+}
+
 static void *wait_for_one(void *arg) {
   struct virtiofs_daemon_signals *signals = arg;
   sigset_t set;
-  int got;
-  ending(&set);
-  while (sigwait(&set, &got) != 0)
-    continue;
-  virtiofs_device_stop(signals->dev);
+  known(&set);
+  for (;;) {
+    int got;
+    if (sigwait(&set, &got) != 0)
+      continue;
+    if (got == SIGUSR1) {
+      signals->report(signals->report_ctx);
+      continue;
+    }
+    if (!atomic_load(&signals->ending))
+      signals->got = got;
+    break;
+  }
+  signals->stop(signals->ctx);
   return NULL;
 }
 
 void virtiofs_daemon_signals_hold(void) {
   sigset_t set;
-  ending(&set);
+  known(&set);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev) {
-  signals->dev = dev;
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx) {
+  atomic_init(&signals->ending, false);
+  signals->got = 0;
+  signals->stop = stop;
+  signals->ctx = ctx;
   return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
 }
 
 void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals) {
+  atomic_store(&signals->ending, true);
   (void)pthread_kill(signals->thread, SIGTERM);
   pthread_join(signals->thread, NULL);
 }

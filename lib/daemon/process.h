@@ -4,8 +4,7 @@
 #define VIRTIOFS_LIB_DAEMON_PROCESS_H
 
 #include <pthread.h>
-
-#include <virtiofs/device.h>
+#include <stdatomic.h>
 
 /* umask, groups, descriptors, SIGPIPE. 0, or -errno after a line on stderr that begins with @program. */
 int virtiofs_daemon_process_prepare(const char *program);
@@ -16,14 +15,20 @@ int virtiofs_daemon_process_prepare(const char *program);
  */
 void virtiofs_daemon_signals_hold(void);
 
-/* A thread that waits for the signals that end the program, and stops the device then. */
+/* A thread that waits for the signals that end the program, and stops then what is to be stopped. */
 struct virtiofs_daemon_signals {
-  struct virtiofs_device *dev;
+  void (*report)(void *ctx); /* at each SIGUSR1, on the same thread; to be set before that is started */
+  void *report_ctx;
+  atomic_bool ending; /* nobody is to be told any more */
+  int got;            /* which has ended it, after virtiofs_daemon_signals_end(); 0: none */
+  void (*stop)(void *ctx);
+  void *ctx;
   pthread_t thread;
 };
 
-/* 0 or -errno. */
-int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, struct virtiofs_device *dev);
+/* @stop is called once, on that thread. 0 or -errno. */
+int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx);
+/* @stop has been called when it returns. */
 void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals);
 
 #endif

@@ -105,8 +105,8 @@ _Noreturn static void stay_outside(struct plan *plan, pid_t child) {
 static void give_all_up(const struct plan *plan) {
   (void)keep_caps(1U << CAP_KILL);
   unsigned keep = (unsigned)plan->status[1];
-  if (keep > STDERR_FILENO + 1)
-    (void)close_range(STDERR_FILENO + 1, keep - 1, 0);
+  if (keep > 0)
+    (void)close_range(0, keep - 1, 0);
   (void)close_range(keep + 1, ~0U, 0);
 }
 

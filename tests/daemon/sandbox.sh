@@ -42,7 +42,7 @@ answers_or_gone() { answers || gone "$server"; }
 
 # serve PROGRAM OPTION...
 serve() {
-  "$@" --socket-path "$dir/run/sock" </dev/null >"$dir/log" 2>&1 &
+  "$@" --socket-path "$dir/run/sock" --stay </dev/null >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" answers_or_gone || true
   answers || die "$*: doesn't answer: $(cat "$dir/out" "$dir/log")"

@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/share.h"
 
 enum { CLEAR_TRIES = 1000 };
@@ -60,6 +61,7 @@ static int set_fscreate(const struct virtiofs_passthrough *fs, const struct virt
                         struct label *label) {
   if (label->fscreate >= 0)
     return -EINVAL; /* twice */
+  virtiofs_passthrough_cred_server();
   int fd = open_fscreate(fs->task_fd, O_WRONLY);
   if (fd < 0)
     return virtiofs_passthrough_error(errno);
@@ -107,6 +109,7 @@ int virtiofs_passthrough_label_set(const struct virtiofs_passthrough *fs, const 
   struct xattr_name name;
   struct proc_path path = virtiofs_passthrough_proc_path(fs, fd);
   int rc = 0;
+  virtiofs_passthrough_cred_server();
   while (rc == 0 && virtiofs_extensions_next(&all, &ext)) {
     if (ext.kind != VIRTIOFS_EXTENSION_SECURITY)
       continue;
@@ -119,5 +122,6 @@ int virtiofs_passthrough_label_set(const struct virtiofs_passthrough *fs, const 
 
 int virtiofs_passthrough_label_link(const struct virtiofs_passthrough *fs, int fd, int dirfd, const char *name) {
   struct proc_name old = virtiofs_passthrough_proc_name(fd);
+  virtiofs_passthrough_cred_server();
   return linkat(fs->proc_fd, old.str, dirfd, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
