@@ -34,8 +34,10 @@ struct settings {
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
-  const struct virtiofs_sandbox_inside *inside;
 };
+
+/* Of the process. */
+static const struct virtiofs_sandbox_inside *inside;
 
 /* Options that have no letter. */
 enum {
@@ -165,18 +167,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
-  if (settings->shared_dir == NULL) {
-    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
-    return -EINVAL;
-  }
   config->root = settings->shared_dir;
   rights_sandbox(&settings->rights, config);
   return 0;
 }
 
-static void entered(void *fs, const struct virtiofs_sandbox_inside *inside) {
-  struct settings *settings = fs;
-  settings->inside = inside;
+static void entered(void *fs, const struct virtiofs_sandbox_inside *given) {
+  (void)fs;
+  inside = given;
 }
 
 /* The one share's end is the program's. */
@@ -193,12 +191,13 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
 
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
+  const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
-      .shared_dir = settings->inside != NULL ? settings->inside->root : NULL,
+      .shared_dir = dir,
       .shared_fd = settings->shared_fd,
-      .proc_fd = settings->inside != NULL ? settings->inside->proc_fd : 0,
-      .task_fd = settings->inside != NULL ? settings->inside->task_fd : 0,
+      .proc_fd = inside->proc_fd,
+      .task_fd = inside->task_fd,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
@@ -214,7 +213,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
-  if (config.shared_dir == NULL && settings->shared_fd == 0)
+  if (dir == NULL && settings->shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)

@@ -146,7 +146,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
-  virtiofs_daemon_sandbox_options_check(state, &options->sandbox, options->mountpoint != NULL);
+  virtiofs_daemon_sandbox_options_check(state, &parse->options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
   if (options->socket_group != NULL && options->socket_path == NULL)

@@ -28,12 +28,12 @@ struct virtiofs_daemon_options {
   bool log_off; /* nothing is said at all */
   bool syslog;
   bool print_capabilities;
+  struct virtiofs_daemon_sandbox_options sandbox;
   bool once;                            /* ends when the front-end leaves */
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
   struct virtiofs_daemon_limits limits;
-  struct virtiofs_daemon_sandbox_options sandbox;
 };
 
 /* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and
