@@ -21,6 +21,7 @@ struct virtiofs_device {
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;
   struct virtiofs_late late;
+  struct virtiofs_rate *rate; /* NULL: none */
   struct virtiofs_device_window window;
   struct virtiofs_config_space config;
   bool has_tag;

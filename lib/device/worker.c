@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 #define LOOKS 16U
 
 /* Rings without a kick descriptor are looked at this often. */
-#define POLL_NS 50000L
+#define POLL_NS 50000U
+
+#define SECOND UINT64_C(1000000000)
 
 /* A part of the ring: whole in one region, and never in a window, where memory may go at any time. */
 static void *find(const struct virtiofs_queue *queue, uint64_t addr, uint64_t bytes) {
@@ -100,6 +103,34 @@ static void read_mail(struct virtiofs_queue *queue) {
   }
 }
 
+/* Bytes of a request or a reply that the device's rate is charged for: a driver may say that there are more than
+ * anybody looks at. */
+static uint32_t charged(const struct virtiofs_queue *queue, size_t len) {
+  return len < queue->charge_max ? (uint32_t)len : queue->charge_max;
+}
+
+/* How large the reply will be nobody knows; it is paid for now, and what it didn't need is given back. */
+static void charge(const struct virtiofs_queue *queue, struct virtiofs_slot *slot) {
+  uint64_t now = virtiofs_clock_ns();
+  slot->room = charged(queue, slot->msg.out_len);
+  virtiofs_rate_take(&queue->rate->ops, now, 1);
+  virtiofs_rate_take(&queue->rate->bytes, now, charged(queue, slot->msg.in_len) + (uint64_t)slot->room);
+}
+
+static void discharge(const struct virtiofs_queue *queue, const struct virtiofs_slot *slot) {
+  if (slot->used < slot->room)
+    virtiofs_rate_give(&queue->rate->bytes, slot->room - slot->used);
+}
+
+/* When something may be taken again; 0: now. */
+static uint64_t turn_of(const struct virtiofs_queue *queue) {
+  if (queue->rate == NULL)
+    return 0;
+  uint64_t now = virtiofs_clock_ns();
+  uint64_t wait = virtiofs_rate_wait(queue->rate, now, virtiofs_session_running(queue->session));
+  return wait != 0 ? now + wait : 0;
+}
+
 static void count(struct virtiofs_queue *queue, const struct virtiofs_slot *slot, uint64_t now) {
   struct virtiofs_counted counted = {.opcode = virtiofs_session_opcode(&slot->req),
                                      .error = slot->error,
@@ -122,6 +153,8 @@ static bool publish(struct virtiofs_queue *queue) {
     if (queue->tap != NULL)
       queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
     count(queue, slot, now);
+    if (queue->rate != NULL)
+      discharge(queue, slot);
     if (!queue->lost)
       (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)
@@ -148,6 +181,8 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   slot->taken_ns = queue->counters->timed ? virtiofs_clock_ns() : 0;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
   slot->msg.cut = chain->cut;
+  if (queue->rate != NULL)
+    charge(queue, slot);
   if (queue->tap != NULL)
     slot->token = queue->tap->request(queue->tap_ctx, queue->index, &slot->msg);
   bool defer = queue->pool != NULL && (queue->in_flight > 1 || virtiofs_virtq_pending(queue->vq));
@@ -214,15 +249,17 @@ static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
   return false;
 }
 
-/* Sleeps until there is something to do; @kicks: also when the driver says so. */
-static void sleep_on(struct virtiofs_queue *queue, bool kicks) {
+/* Sleeps until there is something to do; @kicks: also when the driver says so; for @ns at most, if that isn't 0. */
+static void sleep_on(struct virtiofs_queue *queue, bool kicks, uint64_t ns) {
   struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN},
                           {.fd = kicks ? queue->kick_fd : -1, .events = POLLIN}};
-  struct timespec often = {.tv_nsec = POLL_NS};
+  if (kicks && queue->kick_fd < 0)
+    ns = POLL_NS;
+  struct timespec most = {.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
   atomic_store(&queue->sleeping, true);
   bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);
   if (!busy)
-    (void)ppoll(fds, 2, kicks && queue->kick_fd < 0 ? &often : NULL, NULL);
+    (void)ppoll(fds, 2, ns != 0 ? &most : NULL, NULL);
   atomic_store(&queue->sleeping, false);
   if ((fds[0].revents & POLLIN) != 0)
     (void)drain_fd(queue->wake_fd);
@@ -250,11 +287,21 @@ static void rest(struct virtiofs_queue *queue, bool kicks) {
   uint64_t since = queue->lookout.limit_ns != 0 ? virtiofs_clock_ns() : 0;
   if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
     return;
-  sleep_on(queue, kicks);
+  sleep_on(queue, kicks, 0);
   if (kicks)
     virtiofs_virtq_no_kick(queue->vq);
   if (queue->lookout.limit_ns != 0)
     virtiofs_lookout_waited(&queue->lookout, virtiofs_clock_ns() - since);
+}
+
+/* Nothing may be taken before @turn. Nobody looks at the ring meanwhile, so nobody asks for kicks. */
+static void wait_turn(struct virtiofs_queue *queue, uint64_t turn) {
+  uint64_t since = virtiofs_clock_ns();
+  if (turn <= since)
+    return;
+  sleep_on(queue, false, turn - since);
+  if (!queue->lost && virtiofs_virtq_pending(queue->vq))
+    virtiofs_counters_delay(queue->counters, virtiofs_clock_ns() - since);
 }
 
 void *virtiofs_queue_work(void *arg) {
@@ -262,14 +309,17 @@ void *virtiofs_queue_work(void *arg) {
   for (;;) {
     bool stop = atomic_load(&queue->stop);
     read_mail(queue);
-    bool busy = takes(queue, stop) && take(queue);
+    uint64_t turn = takes(queue, stop) ? turn_of(queue) : 0;
+    bool busy = takes(queue, stop) && turn == 0 && take(queue);
     busy |= publish(queue);
     if (stop) {
       virtiofs_session_cancel(queue->session, queue->index);
       if (queue->in_flight == 0)
         break;
     }
-    if (!busy)
+    if (!busy && turn != 0)
+      wait_turn(queue, turn);
+    else if (!busy)
       rest(queue, takes(queue, stop));
   }
   announce_exit(queue);
@@ -292,9 +342,19 @@ static bool lie_down(struct virtiofs_queue *queue) {
   return false;
 }
 
+/* @timer_fd is readable from @turn on; 0: not at all. */
+static void set_timer(struct virtiofs_queue *queue, uint64_t turn) {
+  if (turn == queue->timer_ns)
+    return;
+  struct itimerspec when = {.it_value = {.tv_sec = (time_t)(turn / SECOND), .tv_nsec = (long)(turn % SECOND)}};
+  (void)timerfd_settime(queue->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+  queue->timer_ns = turn;
+}
+
 int virtiofs_queue_process(struct virtiofs_queue *queue) {
   bool polls = queue->driver_here != NULL && queue->driver_here->polls;
   int taken = 0;
+  uint64_t turn = 0;
   hear(queue);
   if (!queue->running)
     return 0;
@@ -304,11 +364,12 @@ int virtiofs_queue_process(struct virtiofs_queue *queue) {
       virtiofs_virtq_no_kick(queue->vq);
   }
   read_mail(queue);
-  while (takes(queue, false) && taken < (int)queue->num && take(queue))
+  while (takes(queue, false) && taken < (int)queue->num && (turn = turn_of(queue)) == 0 && take(queue))
     taken++;
+  set_timer(queue, turn);
   if (publish(queue) || taken > 0)
     return taken > 0 ? taken : 1;
-  if (!polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
+  if (turn == 0 && !polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
     return 1;
   return lie_down(queue) ? 0 : 1;
 }

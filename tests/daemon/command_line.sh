@@ -106,6 +106,12 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 0
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
   refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
+  local rate
+  for rate in '' ops=0 ops=10000001 ops=5x ops= bytes=1023 bytes=2000T bytes=18446744073709551616 bytes=K burst=5 ops=5, ,ops=5 \
+    ops=5,ops=6 ops=5,speed=7 ops=5,burst=0 ops=5,burst=60001 "ops=$(printf '%060d' 5)"; do
+    refuses "--rate must be" "$hello" --socket-path "$dir/s" --rate "$rate"
+  done
+  refuses "No such file" "$hello" --socket-path "$dir/none/s" --rate bytes=1024T,burst=60000,ops=10000000
   refuses "--metrics must be" "$hello" --socket-path "$dir/s" --metrics ''
   refuses "others than this host" "$hello" --socket-path "$dir/s" --metrics 0.0.0.0:9100
   refuses "cannot listen on localhost:9100" "$hello" --socket-path "$dir/s" --metrics localhost:9100
