@@ -44,7 +44,7 @@ struct vector {
   const char *words[WORDS_MAX]; /* %D: the directory; %S: the socket, if it isn't passed as descriptor 9 */
   uint64_t flags;               /* of ASKED, those that are agreed on */
   uint64_t valid_ns;            /* of names */
-  bool xattr;
+  bool xattr, readonly;
   unsigned warnings;
 };
 
@@ -94,7 +94,8 @@ static const struct vector vectors[] = {
      .warnings = 1},
     {.who = "siliconflow",
      .words = {"--socket-path=%S", "--shared-dir=%D", "--num-request-queues=4", "--inode-file-handles=fallback",
-               "--no-readdirplus"},
+               "--no-readdirplus", "--preserve-noatime", "--readonly"},
+     .readonly = true,
      .flags = LOCKS | FLOCKS | MOUNTS,
      .valid_ns = SECOND},
 };
@@ -203,6 +204,10 @@ static void assert_serves(struct virtiofs_client *client, const struct vector *v
   req->fuse.in.listxattr.node = node;
   req->fuse.in.listxattr.size = 4096;
   assert_int_equal(virtiofs_client_request_run(req), vector->xattr ? 0 : -ENOSYS);
+  memset(&req->fuse.in, 0, sizeof req->fuse.in);
+  req->fuse.header = (struct virtiofs_fuse_header){.opcode = VIRTIOFS_FUSE_SETATTR};
+  req->fuse.in.setattr = (struct virtiofs_setattr_in){.node = node, .valid = VIRTIOFS_SET_MODE, .mode = 0600};
+  assert_int_equal(virtiofs_client_request_run(req), vector->readonly ? -EROFS : 0);
   virtiofs_client_request_give(req);
 }
 
