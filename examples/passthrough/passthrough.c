@@ -182,6 +182,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .inode_idle_ms = settings->inode_idle_ms,
       .hide_submounts = settings->hide_submounts,
       .dax = settings->dax,
+      .keep_ids = true, /* the device has threads of its own */
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);

@@ -35,6 +35,14 @@ extern "C" {
 #endif
 
 struct argp;
+struct argp_state;
+
+/** One of several shares of a process. Newer libraries may have more at the end. */
+struct virtiofs_daemon_share_in {
+  const char *name; /**< by which the operator knows it; as long as the share */
+  int dir_fd;       /**< the directory to serve, opened by somebody else, perhaps by O_PATH; the library's, and there
+                         until @start has returned; -1: none was given */
+};
 
 /** What becomes of another spelling. */
 enum virtiofs_daemon_spelling_kind {
@@ -85,6 +93,19 @@ struct virtiofs_daemon_config {
   uint64_t max_nodes;   /**< nodes that a guest may hold; 0: 1,048,576 */
   uint64_t max_handles; /**< open files that a guest may hold; 0: 65,536 */
 
+  /**
+   * A process can have several shares (--shares, --control); each is a file system and a device of its own. This makes
+   * the settings of one: *@fs, which is the pointer given to virtiofs_daemon_main(), is to be set to them. That is then
+   * the input of @argp's parser for the share's own options, and what @start is given. Options that are for the process
+   * as a whole have to be refused there by virtiofs_daemon_option_error(). Return 0 or -errno. Threads: the program's
+   * first; @start, @stop and @share_free are called by a thread of the share's own, and several shares' at once. NULL:
+   * the program serves the one share that its command line says.
+   */
+  int (*share_new)(const struct virtiofs_daemon_share_in *in, void **fs);
+
+  /** What share_new() has left in *@fs is not used any more. It may not have been started. May be NULL. */
+  void (*share_free)(void *fs);
+
   const struct virtiofs_daemon_spelling *spellings; /**< other ways to give options, borrowed; NULL: those that every
                                                          program has, which docs/virtiofs-passthrough.1 lists, alone */
   const char *log_env; /**< a variable of the environment that says the log level, as env_logger's do, and wins over
@@ -114,6 +135,20 @@ VIRTIOFS_EXPORT int virtiofs_main(int argc, char **argv, const struct virtiofs_o
  */
 VIRTIOFS_EXPORT int virtiofs_daemon_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs,
                                          const struct virtiofs_daemon_config *config);
+
+/**
+ * virtiofs_daemon_option_error - what is wrong with an option, for the parser of a program's own options
+ * @state:  the parser's
+ * @format: as printf's, one line without the program's name and without a newline
+ *
+ * Says it on stderr and ends the process with status 1; or, if the options are those of a share that is added while
+ * others are served, says it to whoever wants to add it and returns. A program whose parser ends the process itself
+ * can't have several shares.
+ *
+ * Return: EINVAL, which is for the parser to return. Threads: the parser's.
+ */
+VIRTIOFS_EXPORT int virtiofs_daemon_option_error(const struct argp_state *state, const char *format, ...)
+    VIRTIOFS_PRINTF(2, 3);
 
 #ifdef __cplusplus
 }

@@ -100,6 +100,9 @@ struct virtiofs_passthrough_config {
   bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
                     A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
   bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
+  bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
+                      for a guest's user stays that user until an operation needs another or the server; only on file
+                      systems whose rights this kernel judges alone */
 };
 
 /**
@@ -116,7 +119,8 @@ struct virtiofs_passthrough_config {
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
  * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between
  * operations a thread that calls them has the process's ids and capabilities, but for CAP_FSETID, which it may lack
- * where @killpriv_v2 is on. Nobody else may change a thread's ids or capabilities once it has called one.
+ * where @killpriv_v2 is on, and unless @keep_ids. Nobody else may change a thread's ids or capabilities once it has
+ * called one.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

@@ -3,6 +3,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +11,16 @@
 #include <virtiofs/device.h>
 
 #include "daemon/activation.h"
-#include "daemon/logging.h"
 #include "daemon/options_cli.h"
+#include "daemon/utf8.h"
 
 #define POOL_MAX 64U
 #define WINDOW_MAX (UINT64_C(64) << 40)
 #define WINDOW_PAGE 4096U
 #define SHOWN_MAX 128
+#define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
+#define CHILDREN 2 /* whose parsers have inputs of their own */
 
 /* Above the keys that a program may use. */
 enum {
@@ -29,7 +32,6 @@ enum {
   KEY_POOL,
   KEY_POLL,
   KEY_CACHE_SIZE,
-  KEY_LOG_LEVEL,
   KEY_RECORD,
   KEY_RECORD_DATA,
   KEY_CAPABILITIES,
@@ -48,7 +50,6 @@ static const struct argp_option argp_options[] = {
      0},
     {"cache-size", KEY_CACHE_SIZE, "BYTES", 0,
      "Offer a DAX window of so many bytes, with K, M, G or T after the number for more; 0, the default: none", 0},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug, trace or off (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
      "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
@@ -60,22 +61,37 @@ static const struct argp_option argp_options[] = {
 struct parse {
   struct virtiofs_daemon_options *options;
   const struct virtiofs_daemon_config *config;
+  void *input; /* the program's parser's */
+  bool share;  /* one of several in the process, which goes on if they are wrong */
   bool record_data;
-  FILE *quiet; /* where argp's second line about --help goes: one line says it */
+  FILE *quiet;         /* where argp's second line about --help goes: one line says it; of a share: where errors go */
+  const char *culprit; /* where argp had come to when it found an error; NULL: nowhere */
 };
 
 /* One line, whatever is in it. */
-_Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
-  char shown[SHOWN_MAX] = "";
+int virtiofs_daemon_option_error(const struct argp_state *state, const char *format, ...) {
+  char line[LINE_MAX_LEN];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(line, sizeof(line), format, args);
+  va_end(args);
+  virtiofs_daemon_utf8_clean(line);
+  if ((state->flags & ARGP_NO_EXIT) == 0) {
+    (void)fprintf(stderr, "%s: %s\n", state->name, line);
+    exit(EXIT_FAILURE);
+  }
+  /* Some may have gone on after the first. */
+  if (state->err_stream != NULL && ftell(state->err_stream) == 0)
+    (void)fputs(line, state->err_stream);
+  return EINVAL;
+}
+
+/* Comes back for a share only, whose options will not be used then. */
+static void fail(const struct argp_state *state, const char *what, const char *value) {
   if (value != NULL)
-    (void)snprintf(shown, sizeof(shown), " '%s'", value);
-  char line[2 * SHOWN_MAX];
-  (void)snprintf(line, sizeof(line), "%s%s", what, shown);
-  for (char *c = line; *c != 0; c++)
-    if ((unsigned char)*c < ' ')
-      *c = '?';
-  (void)fprintf(stderr, "%s: %s\n", state->name, line);
-  exit(EXIT_FAILURE);
+    (void)virtiofs_daemon_option_error(state, "%s '%.*s'", what, SHOWN_MAX, value);
+  else
+    (void)virtiofs_daemon_option_error(state, "%s", what);
 }
 
 static uint32_t number(const struct argp_state *state, const char *option, const char *text, uint32_t low,
@@ -101,12 +117,6 @@ static uint64_t bytes(const struct argp_state *state, const char *option, const 
   return value << shift;
 }
 
-static void set_level(const struct argp_state *state, struct virtiofs_daemon_options *options, const char *text) {
-  options->log_level = virtiofs_daemon_log_level(text, &options->log_off);
-  if (options->log_level == 0)
-    fail(state, "--log-level must be error, warn, info, debug, trace or off, not", text);
-}
-
 /* A service manager may have made the socket. */
 static void take_passed(const struct argp_state *state, struct virtiofs_daemon_options *options) {
   int fd = virtiofs_daemon_activation_fd(state->name, options->tag);
@@ -120,7 +130,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
-  if (options->socket_path == NULL && options->fd < 0 && options->mountpoint == NULL)
+  if (!parse->share && options->socket_path == NULL && options->fd < 0 && options->mountpoint == NULL)
     take_passed(state, options);
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
@@ -140,15 +150,26 @@ static const char *tag(const struct argp_state *state, const char *text) {
 static void init(struct argp_state *state, struct parse *parse) {
   state->child_inputs[0] = parse->options;
   if (parse->config->argp != NULL)
-    state->child_inputs[1] = parse->config->argp_input;
-  parse->quiet = fopen("/dev/null", "w");
+    state->child_inputs[1] = parse->input;
+  if (!parse->share)
+    parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
     state->err_stream = parse->quiet;
+}
+
+/* What a share brings along, or the process has. */
+static bool is_not_for_shares(const struct argp_state *state, int key) {
+  if (key != KEY_FD && key != KEY_CAPABILITIES)
+    return false;
+  fail(state, key == KEY_FD ? "no --fd for one of several shares" : "no --print-capabilities for a share", NULL);
+  return true;
 }
 
 static error_t parse_one(int key, char *arg, struct argp_state *state) {
   struct parse *parse = state->input;
   struct virtiofs_daemon_options *options = parse->options;
+  if (parse->share && is_not_for_shares(state, key))
+    return EINVAL;
   switch (key) {
   case ARGP_KEY_INIT:
     init(state, parse);
@@ -179,9 +200,6 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   case KEY_CACHE_SIZE:
     options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
     return 0;
-  case KEY_LOG_LEVEL:
-    set_level(state, options, arg);
-    return 0;
   case KEY_RECORD:
     options->record = arg;
     return 0;
@@ -194,8 +212,12 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     return 0;
   case ARGP_KEY_ARG:
     fail(state, "unexpected argument", arg);
+    return EINVAL;
   case ARGP_KEY_END:
     check(state, parse);
+    return 0;
+  case ARGP_KEY_ERROR:
+    parse->culprit = state->next > 0 && state->next <= state->argc ? state->argv[state->next - 1] : NULL;
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -203,7 +225,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
 }
 
 /* The same line as for any other option, and status. */
-_Noreturn static void refuse(const char *program, const char *why) {
+static void refuse(const char *program, const char *why) {
   const struct argp_state state = {.name = (char *)(uintptr_t)program};
   fail(&state, why, NULL);
 }
@@ -222,15 +244,21 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
          options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc));
 }
 
+static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[CHILDREN + 1]) {
+  children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
+  children[1] = (struct argp_child){.argp = config->argp};
+  return (struct argp){.options = argp_options,
+                       .parser = parse_one,
+                       .doc =
+                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
+                       .children = children};
+}
+
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  const struct argp_child children[] = {{.argp = &virtiofs_daemon_options_cli}, {.argp = config->argp}, {0}};
-  struct argp argp = {.options = argp_options,
-                      .parser = parse_one,
-                      .doc =
-                          config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                      .children = children};
-  struct parse parse = {.options = options, .config = config};
+  struct argp_child children[CHILDREN + 1] = {{0}};
+  struct argp argp = make_argp(config, children);
+  struct parse parse = {.options = options, .config = config, .input = config->argp_input};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
@@ -240,6 +268,35 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, cons
     (void)fclose(parse.quiet);
   if (rc != 0)
     exit(EXIT_FAILURE);
+}
+
+/* Nobody has said what is wrong with an option that argp itself doesn't like. */
+static int share_result(error_t rc, const char *said, const char *about, struct virtiofs_daemon_error *error) {
+  if (said != NULL && said[0] != 0)
+    return virtiofs_daemon_error_set(error, -EINVAL, "%s", said);
+  if (rc != 0)
+    return virtiofs_daemon_error_set(error, rc == ENOMEM ? -ENOMEM : -EINVAL,
+                                     "there is no such option, or its value is missing or one too much: '%.*s'",
+                                     SHOWN_MAX, about);
+  return 0;
+}
+
+int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
+                                        const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
+                                        struct virtiofs_daemon_error *error) {
+  struct argp_child children[CHILDREN + 1] = {{0}};
+  struct argp argp = make_argp(config, children);
+  struct parse parse = {.options = options, .config = config, .input = input, .share = true};
+  char *said = NULL;
+  size_t len;
+  parse.quiet = open_memstream(&said, &len);
+  if (parse.quiet == NULL)
+    return virtiofs_daemon_error_set(error, -ENOMEM, "no memory");
+  error_t rc = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &parse);
+  (void)fclose(parse.quiet);
+  int result = share_result(rc, said, parse.culprit != NULL ? parse.culprit : "", error);
+  free(said);
+  return result;
 }
 
 void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options) {

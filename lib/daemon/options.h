@@ -9,6 +9,7 @@
 #include <virtiofs/daemon.h>
 
 #include "daemon/compat.h"
+#include "daemon/request.h"
 
 struct virtiofs_daemon_options {
   const char *socket_path; /* one of the three: NULL, */
@@ -37,5 +38,12 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, cons
                                    int argc, char **argv);
 
 void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options);
+/**
+ * The same for one of several shares: with what @options has already, and @input for the program's parser. @argv may be
+ * reordered; @options points into it. 0; -EINVAL, -ENOMEM and @error.
+ */
+int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
+                                        const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
+                                        struct virtiofs_daemon_error *error);
 
 #endif
