@@ -13,7 +13,7 @@
 #define PROGRAM "virtiofs-memfs"
 
 /* A number with a suffix: K, M, G, T for powers of 1024. */
-static uint64_t parse_size(const char *what, const char *text) {
+static error_t parse_size(const struct argp_state *state, const char *what, const char *text, uint64_t *size) {
   static const char suffixes[] = "KMGT";
   char *end;
   errno = 0;
@@ -22,36 +22,32 @@ static uint64_t parse_size(const char *what, const char *text) {
   unsigned shift = suffix != NULL ? (unsigned)(suffix - suffixes + 1) * 10 : 0;
   if (suffix != NULL)
     end++;
-  if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != 0 || value == 0 || value > UINT64_MAX >> shift) {
-    (void)fprintf(stderr, PROGRAM ": %s must be a number above 0, perhaps with K, M, G or T, not '%s'\n", what, text);
-    exit(EXIT_FAILURE);
-  }
-  return (uint64_t)value << shift;
+  if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != 0 || value == 0 || value > UINT64_MAX >> shift)
+    return virtiofs_daemon_option_error(state, "%s must be a number above 0, perhaps with K, M, G or T, not '%s'", what,
+                                        text);
+  *size = (uint64_t)value << shift;
+  return 0;
 }
 
-static uint32_t parse_mode(const char *text) {
+static error_t parse_mode(const struct argp_state *state, const char *text, uint32_t *mode) {
   char *end;
   errno = 0;
   unsigned long value = strtoul(text, &end, 8);
-  if (errno != 0 || text[0] < '0' || text[0] > '7' || *end != 0 || value == 0 || value > 07777) {
-    (void)fprintf(stderr, PROGRAM ": --mode must be an octal number up to 7777, not '%s'\n", text);
-    exit(EXIT_FAILURE);
-  }
-  return (uint32_t)value;
+  if (errno != 0 || text[0] < '0' || text[0] > '7' || *end != 0 || value == 0 || value > 07777)
+    return virtiofs_daemon_option_error(state, "--mode must be an octal number up to 7777, not '%s'", text);
+  *mode = (uint32_t)value;
+  return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct virtiofs_memfs_config *config = state->input;
   switch (key) {
   case 's':
-    config->max_bytes = parse_size("--size", arg);
-    return 0;
+    return parse_size(state, "--size", arg, &config->max_bytes);
   case 'n':
-    config->max_nodes = parse_size("--nodes", arg);
-    return 0;
+    return parse_size(state, "--nodes", arg, &config->max_nodes);
   case 'm':
-    config->mode = parse_mode(arg);
-    return 0;
+    return parse_mode(state, arg, &config->mode);
   case 'w':
     config->writeback = true;
     return 0;
@@ -77,6 +73,16 @@ static void stop(void *fs) {
   virtiofs_memfs_free(fs);
 }
 
+static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
+  struct virtiofs_memfs_config *config = calloc(1, sizeof(*config));
+  if (config == NULL)
+    return -ENOMEM;
+  (void)in;
+  config->size = sizeof(*config);
+  *fs = config;
+  return 0;
+}
+
 int main(int argc, char **argv) {
   static const struct argp_option options[] = {
       {"size", 's', "BYTES", 0, "Hold so much at most, with K, M, G or T (default: half of this host's memory)", 0},
@@ -96,6 +102,8 @@ int main(int argc, char **argv) {
       .features = (const char *const[]){"separate-options", NULL},
       .start = start,
       .stop = stop,
+      .share_new = share_new,
+      .share_free = free,
   };
   return virtiofs_daemon_main(argc, argv, virtiofs_memfs_ops(), &memfs, &config);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c rights.c sharing.c spellings.c -o virtiofs-passthrough $(pkg-config --cflags --libs
- * libvirtiofs-daemon) */
+ * cc passthrough.c limits.c rights.c sharing.c spellings.c -o virtiofs-passthrough \
+ *     $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
 
+#include "limits.h"
 #include "rights.h"
 #include "sharing.h"
 #include "spellings.h"
@@ -21,7 +22,9 @@
 
 /* What the options say. */
 struct settings {
+  const char *share; /* its name, if it is one of several */
   const char *shared_dir;
+  int shared_fd; /* 0: none */
   bool device_nodes;
   bool xattr, posix_acl;
   const char *xattrmap;
@@ -98,23 +101,22 @@ static int parse_dax(struct settings *settings, const char *mode) {
 }
 
 /* What is about files that guests know. */
-static error_t parse_inodes(struct settings *settings, int key, const char *arg) {
+static error_t parse_inodes(const struct argp_state *state, int key, const char *arg) {
+  struct settings *settings = state->input;
   switch (key) {
   case FILE_HANDLES:
     if (parse_handles(settings, arg) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-file-handles must be never, prefer or mandatory, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
+    return virtiofs_daemon_option_error(state, "--inode-file-handles must be never, prefer or mandatory, not '%s'",
+                                        arg);
   case INODE_FDS:
     if (parse_count(arg, 1, MOST_FDS, &settings->inode_fds) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-fds must be 1 to %d, not '%s'\n", MOST_FDS, arg);
-    exit(EXIT_FAILURE);
+    return virtiofs_daemon_option_error(state, "--inode-fds must be 1 to %d, not '%s'", MOST_FDS, arg);
   case INODE_IDLE:
     if (parse_idle(settings, arg) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --inode-idle must be 0 to %d, not '%s'\n", MOST_IDLE, arg);
-    exit(EXIT_FAILURE);
+    return virtiofs_daemon_option_error(state, "--inode-idle must be 0 to %d, not '%s'", MOST_IDLE, arg);
   case SUBMOUNTS:
   case NO_SUBMOUNTS:
     settings->hide_submounts = key == NO_SUBMOUNTS;
@@ -122,8 +124,7 @@ static error_t parse_inodes(struct settings *settings, int key, const char *arg)
   case DAX:
     if (parse_dax(settings, arg) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --dax must be always, never or inode, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
+    return virtiofs_daemon_option_error(state, "--dax must be always, never or inode, not '%s'", arg);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -155,10 +156,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case POSIX_ACL:
     if (parse_acl(settings, arg) == 0)
       return 0;
-    (void)fprintf(stderr, PROGRAM ": --posix-acl must be never, auto or always, not '%s'\n", arg);
-    exit(EXIT_FAILURE);
+    return virtiofs_daemon_option_error(state, "--posix-acl must be never, auto or always, not '%s'", arg);
   default:
-    return parse_inodes(settings, key, arg);
+    return parse_inodes(state, key, arg);
   }
 }
 
@@ -167,11 +167,24 @@ static int isolate(void *fs, const struct virtiofs_log *log) {
   return rights_isolate(&settings->rights, log);
 }
 
+/* The one share's end is the program's. */
+static int fail(const struct settings *settings, const struct virtiofs_log *log, const char *what, const char *whom,
+                int rc) {
+  const char *why = *whom != 0 ? strerror(-rc) : "";
+  const char *colon = *whom != 0 ? ": " : "";
+  if (settings->share == NULL)
+    (void)fprintf(stderr, PROGRAM ": %s%s%s%s\n", what, whom, colon, why);
+  else
+    virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, "passthrough", "%s%s%s%s", what, whom, colon, why);
+  return rc;
+}
+
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
       .shared_dir = settings->shared_dir,
+      .shared_fd = settings->shared_fd,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
@@ -187,23 +200,36 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
-  if (settings->shared_dir == NULL) {
-    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
-    return -EINVAL;
-  }
+  if (settings->shared_dir == NULL && settings->shared_fd == 0)
+    return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
     return rc; /* the log has it: rules are broken */
-  if (rc != 0) {
-    (void)fprintf(stderr, PROGRAM ": cannot serve %s: %s\n", settings->shared_dir, strerror(-rc));
-    return rc;
-  }
+  if (rc != 0)
+    return fail(settings, log, "cannot serve ", settings->shared_dir != NULL ? settings->shared_dir : "it", rc);
   *fs = passthrough;
   return 0;
 }
 
 static void stop(void *fs) {
   virtiofs_passthrough_free(fs);
+}
+
+static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
+  struct settings *settings = calloc(1, sizeof(*settings));
+  if (settings == NULL)
+    return -ENOMEM;
+  settings->share = in->name;
+  settings->shared_fd = in->dir_fd > 0 ? in->dir_fd : 0;
+  settings->rights.of_share = true;
+  *fs = settings;
+  return 0;
+}
+
+static void share_free(void *fs) {
+  struct settings *settings = fs;
+  rights_fini(&settings->rights);
+  free(settings);
 }
 
 int main(int argc, char **argv) {
@@ -248,6 +274,9 @@ int main(int argc, char **argv) {
       .spellings = spellings,
       .log_env = "RUST_LOG",
       .once = true,
+      .share_new = share_new,
+      .share_free = share_free,
+      .metrics = limits_metrics,
   };
   return virtiofs_daemon_main(argc, argv, virtiofs_passthrough_ops(), &settings, &config);
 }

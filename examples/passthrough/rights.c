@@ -5,58 +5,67 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <virtiofs/daemon.h>
+
 /* Options that have no letter; the program's others have smaller keys. */
 enum { KILLPRIV = 0x400, NO_KILLPRIV, LABEL, TRANSLATE_UID, TRANSLATE_GID, UID_MAP, GID_MAP };
 
-_Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
-  (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, value);
-  exit(EXIT_FAILURE);
-}
-
 /* One more rule; those before it stay. */
-static void add_rule(const struct argp_state *state, char **rules, const char *rule) {
+static error_t add_rule(const struct argp_state *state, char **rules, const char *rule) {
   const char *before = *rules != NULL ? *rules : "";
   size_t size = strlen(before) + strlen(rule) + 2;
   char *all = malloc(size);
   if (all == NULL)
-    fail(state, "no memory for", rule);
+    return virtiofs_daemon_option_error(state, "no memory for '%s'", rule);
   (void)snprintf(all, size, "%s%s%s", before, *before != 0 ? " " : "", rule);
   free(*rules);
   *rules = all;
+  return 0;
 }
 
 /* ":INSIDE:OUTSIDE:COUNT:", with any character for ':'. */
-static void add_ids(const struct argp_state *state, struct id_map *map, const char *text) {
-  static const char what[] = "ids are mapped by :INSIDE:OUTSIDE:COUNT:, numbers below 4294967296, not by";
-  uint32_t numbers[3];
+static bool parse_ids(const char *text, uint32_t numbers[3]) {
   const char *at = text;
   for (size_t i = 0; i < 3; i++) {
     char *end;
     if (*at == 0 || *at != *text || at[1] < '0' || at[1] > '9')
-      fail(state, what, text);
+      return false;
     unsigned long long number = strtoull(at + 1, &end, 10);
     if (number > UINT32_MAX || end - at > 11)
-      fail(state, what, text);
+      return false;
     numbers[i] = (uint32_t)number;
     at = end;
   }
-  if (*at != *text || at[1] != 0)
-    fail(state, what, text);
+  return *at == *text && at[1] == 0;
+}
+
+static error_t add_ids(const struct argp_state *state, const struct rights *rights, struct id_map *map,
+                       const char *text) {
+  uint32_t numbers[3];
+  if (rights->of_share)
+    return virtiofs_daemon_option_error(state, "ids are mapped for the process as a whole, not for a share: '%s'",
+                                        text);
+  if (!parse_ids(text, numbers))
+    return virtiofs_daemon_option_error(
+        state, "ids are mapped by :INSIDE:OUTSIDE:COUNT:, numbers below 4294967296, not by '%s'", text);
   if (map->count == VIRTIOFS_SANDBOX_IDS_MAX)
-    fail(state, "there is no room for any more ids to map:", text);
+    return virtiofs_daemon_option_error(state, "there is no room for any more ids to map: '%s'", text);
   map->ids[map->count++] =
       (struct virtiofs_sandbox_ids){.inside = numbers[0], .outside = numbers[1], .count = numbers[2]};
+  return 0;
 }
 
 /* As virtiofsd: the bare option is the strictest. */
-static enum virtiofs_passthrough_mode mode_of(const struct argp_state *state, const char *option, const char *text) {
+static error_t parse_label(const struct argp_state *state, enum virtiofs_passthrough_mode *mode, const char *text) {
   if (text == NULL || strcmp(text, "always") == 0)
-    return VIRTIOFS_PASSTHROUGH_ALWAYS;
-  if (strcmp(text, "auto") == 0)
-    return VIRTIOFS_PASSTHROUGH_AUTO;
-  if (strcmp(text, "never") != 0)
-    fail(state, option, text);
-  return VIRTIOFS_PASSTHROUGH_NEVER;
+    *mode = VIRTIOFS_PASSTHROUGH_ALWAYS;
+  else if (strcmp(text, "auto") == 0)
+    *mode = VIRTIOFS_PASSTHROUGH_AUTO;
+  else if (strcmp(text, "never") == 0)
+    *mode = VIRTIOFS_PASSTHROUGH_NEVER;
+  else
+    return virtiofs_daemon_option_error(state, "--security-label must be never, auto or always, not '%s'", text);
+  return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -69,20 +78,15 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     rights->killpriv_v2 = false;
     return 0;
   case LABEL:
-    rights->security_label = mode_of(state, "--security-label must be never, auto or always, not", arg);
-    return 0;
+    return parse_label(state, &rights->security_label, arg);
   case TRANSLATE_UID:
-    add_rule(state, &rights->translate_uid, arg);
-    return 0;
+    return add_rule(state, &rights->translate_uid, arg);
   case TRANSLATE_GID:
-    add_rule(state, &rights->translate_gid, arg);
-    return 0;
+    return add_rule(state, &rights->translate_gid, arg);
   case UID_MAP:
-    add_ids(state, &rights->users, arg);
-    return 0;
+    return add_ids(state, rights, &rights->users, arg);
   case GID_MAP:
-    add_ids(state, &rights->groups, arg);
-    return 0;
+    return add_ids(state, rights, &rights->groups, arg);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -123,4 +127,9 @@ int rights_isolate(const struct rights *rights, const struct virtiofs_log *log) 
                                                   .group_count = rights->groups.count,
                                                   .log = *log};
   return virtiofs_sandbox_userns(&config);
+}
+
+void rights_fini(struct rights *rights) {
+  free(rights->translate_uid);
+  free(rights->translate_gid);
 }

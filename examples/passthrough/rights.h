@@ -16,6 +16,7 @@ struct id_map {
 
 /** What they say; input of rights_argp. */
 struct rights {
+  bool of_share; /* one of several in the process, whose ids are mapped for all */
   bool killpriv_v2;
   enum virtiofs_passthrough_mode security_label;
   char *translate_uid, *translate_gid; /* the rules of each option, with spaces between */
@@ -29,5 +30,8 @@ void rights_into(const struct rights *rights, struct virtiofs_passthrough_config
 
 /** rights_isolate - into the user namespace, if one is asked for. Return: 0; -errno, which the log has. */
 int rights_isolate(const struct rights *rights, const struct virtiofs_log *log);
+
+/** rights_fini - what the options have taken. */
+void rights_fini(struct rights *rights);
 
 #endif

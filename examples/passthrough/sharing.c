@@ -2,9 +2,10 @@
 #include "sharing.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <virtiofs/daemon.h>
 
 #define SECOND UINT64_C(1000000000)
 #define LOCK_WAITERS_MAX 65536
@@ -32,12 +33,7 @@ enum {
   NO_PRESERVE_NOATIME,
 };
 
-_Noreturn static void fail(const struct argp_state *state, const char *what, const char *value) {
-  (void)fprintf(stderr, "%s: %s '%s'\n", state->name, what, value);
-  exit(EXIT_FAILURE);
-}
-
-static void parse_cache(const struct argp_state *state, struct sharing *sharing, const char *mode) {
+static error_t parse_cache(const struct argp_state *state, struct sharing *sharing, const char *mode) {
   static const struct {
     const char *name;
     enum virtiofs_passthrough_cache cache;
@@ -53,29 +49,32 @@ static void parse_cache(const struct argp_state *state, struct sharing *sharing,
     if (strcmp(modes[i].name, mode) == 0) {
       sharing->cache = modes[i].cache;
       sharing->valid_ns = modes[i].valid_ns;
-      return;
+      return 0;
     }
-  fail(state, "--cache must be never, auto, metadata or always, not", mode);
+  return virtiofs_daemon_option_error(state, "--cache must be never, auto, metadata or always, not '%s'", mode);
 }
 
 /* Seconds, with a fraction if need be. */
-static uint64_t parse_timeout(const struct argp_state *state, const char *text) {
+static error_t parse_timeout(const struct argp_state *state, const char *text, struct sharing *sharing) {
   char *end;
   errno = 0;
   double seconds = strtod(text, &end);
   bool right = errno == 0 && end != text && *end == 0 && text[0] >= '0' && text[0] <= '9';
   if (!right || seconds > TIMEOUT_MAX)
-    fail(state, "--timeout must be 0 to 86400 seconds, not", text);
-  return (uint64_t)(seconds * (double)SECOND);
+    return virtiofs_daemon_option_error(state, "--timeout must be 0 to 86400 seconds, not '%s'", text);
+  sharing->timeout_ns = (uint64_t)(seconds * (double)SECOND);
+  sharing->has_timeout = true;
+  return 0;
 }
 
-static uint32_t parse_waiters(const struct argp_state *state, const char *text) {
+static error_t parse_waiters(const struct argp_state *state, const char *text, uint32_t *waiters) {
   char *end;
   errno = 0;
   unsigned long value = strtoul(text, &end, 10);
   if (errno != 0 || end == text || *end != 0 || text[0] == '-' || value < 1 || value > LOCK_WAITERS_MAX)
-    fail(state, "--lock-waiters must be 1 to 65536, not", text);
-  return (uint32_t)value;
+    return virtiofs_daemon_option_error(state, "--lock-waiters must be 1 to 65536, not '%s'", text);
+  *waiters = (uint32_t)value;
+  return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -85,8 +84,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     *sharing = (struct sharing){.valid_ns = SECOND};
     return 0;
   case 'c':
-    parse_cache(state, sharing, arg);
-    return 0;
+    return parse_cache(state, sharing, arg);
   case READONLY:
   case NO_READONLY:
     sharing->readonly = key == READONLY;
@@ -96,9 +94,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     sharing->preserve_noatime = key == PRESERVE_NOATIME;
     return 0;
   case TIMEOUT:
-    sharing->timeout_ns = parse_timeout(state, arg);
-    sharing->has_timeout = true;
-    return 0;
+    return parse_timeout(state, arg, sharing);
   case WRITEBACK:
   case NO_WRITEBACK:
     sharing->writeback = key == WRITEBACK;
@@ -125,8 +121,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     sharing->no_flock = key == NO_FLOCK;
     return 0;
   case LOCK_WAITERS:
-    sharing->lock_waiters = parse_waiters(state, arg);
-    return 0;
+    return parse_waiters(state, arg, &sharing->lock_waiters);
   default:
     return ARGP_ERR_UNKNOWN;
   }

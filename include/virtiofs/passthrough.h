@@ -59,7 +59,7 @@ enum virtiofs_passthrough_dax {
 /** How to serve it. Zero means default. */
 struct virtiofs_passthrough_config {
   size_t size;             /**< sizeof(struct virtiofs_passthrough_config) */
-  const char *shared_dir;  /**< the directory; required; only used during the call */
+  const char *shared_dir;  /**< the directory; required without @shared_fd; only used during the call */
   uint64_t entry_valid_ns; /**< how long a guest may believe a name, VIRTIOFS_FOREVER at most */
   uint64_t attr_valid_ns;  /**< how long a guest may believe attributes */
   struct virtiofs_log log; /**< where to speak; copied */
@@ -103,6 +103,9 @@ struct virtiofs_passthrough_config {
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */
+  int shared_fd; /**< a descriptor of the directory, above 0, of which another is made during the call; O_PATH is
+                      enough. @shared_dir is not opened then, and names it in the log. For a process that can't reach
+                      it; 0: none */
 };
 
 /**
@@ -131,6 +134,26 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_p
  * After the device that uses it is gone. NULL is fine. Threads: any, once.
  */
 VIRTIOFS_EXPORT void virtiofs_passthrough_free(struct virtiofs_passthrough *fs);
+
+/** What guests have of it now. Newer libraries may have more at the end. */
+struct virtiofs_passthrough_usage {
+  uint64_t inodes;      /**< files that they know, or have locks on */
+  uint64_t descriptors; /**< of this process that are kept for them */
+  uint64_t max_descriptors;
+  uint64_t locks;            /**< of fcntl(2): ranges of files */
+  uint64_t lock_waiters;     /**< locks that are waited for */
+  uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */
+};
+
+/**
+ * virtiofs_passthrough_usage - what guests have of it now
+ * @out:  filled
+ * @size: sizeof(struct virtiofs_passthrough_usage): no more is written; what this library doesn't know is 0
+ *
+ * Threads: any.
+ */
+VIRTIOFS_EXPORT void virtiofs_passthrough_usage(struct virtiofs_passthrough *fs, struct virtiofs_passthrough_usage *out,
+                                                size_t size);
 
 /**
  * virtiofs_passthrough_ops - its operations; to be used with the virtiofs_passthrough as the file system's pointer

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "daemon/capabilities.h"
 #include "daemon/logging.h"
+#include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/ready.h"
@@ -28,10 +29,14 @@ static bool cut_off(const struct virtiofs_daemon_options *options, int signal) {
   return options->once && options->mountpoint == NULL && (signal == SIGTERM || signal == SIGHUP);
 }
 
+static void report(void *ctx) {
+  virtiofs_daemon_metrics_log(ctx);
+}
+
 /* Until a signal or the other side ends it. */
 static int serve(struct virtiofs_daemon_share *share, const struct virtiofs_daemon_share_setup *setup) {
   const char *program = setup->program;
-  struct virtiofs_daemon_signals signals;
+  struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = setup->metrics};
   int rc = virtiofs_daemon_signals_start(&signals, stop_share, share);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
@@ -44,23 +49,35 @@ static int serve(struct virtiofs_daemon_share *share, const struct virtiofs_daem
   return rc == 0 && cut_off(setup->options, signals.got) ? -EINTR : rc;
 }
 
+static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
+  int rc = virtiofs_daemon_metrics_start(setup->metrics);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot start a thread: %s\n", setup->program, strerror(-rc));
+  return rc;
+}
+
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
-static int run(const struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
+static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
   struct virtiofs_daemon_share *share = NULL;
   int rc = virtiofs_daemon_process_prepare(setup->program);
   virtiofs_daemon_signals_hold();
+  if (rc == 0)
+    rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
     rc = virtiofs_daemon_share_open(&share, setup);
   if (rc == 0 && config->isolate != NULL)
     rc = config->isolate(setup->fs, &setup->log);
   if (rc == 0)
     rc = virtiofs_daemon_share_start(share);
+  if (rc == 0)
+    rc = start_metrics(setup);
   if (rc == 0) {
     virtiofs_daemon_ready_tell(ready);
     rc = serve(share, setup);
   }
   virtiofs_daemon_share_free(share);
+  virtiofs_daemon_metrics_close(setup->metrics);
   return rc;
 }
 

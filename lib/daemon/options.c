@@ -11,6 +11,7 @@
 #include <virtiofs/device.h>
 
 #include "daemon/activation.h"
+#include "daemon/logging.h"
 #include "daemon/options_cli.h"
 #include "daemon/utf8.h"
 
@@ -20,7 +21,9 @@
 #define SHOWN_MAX 128
 #define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
-#define CHILDREN 2 /* whose parsers have inputs of their own */
+
+/* With an end. */
+enum { OPTION_GROUPS = 4 };
 
 /* Above the keys that a program may use. */
 enum {
@@ -32,6 +35,7 @@ enum {
   KEY_POOL,
   KEY_POLL,
   KEY_CACHE_SIZE,
+  KEY_LOG_LEVEL,
   KEY_RECORD,
   KEY_RECORD_DATA,
   KEY_CAPABILITIES,
@@ -50,6 +54,7 @@ static const struct argp_option argp_options[] = {
      0},
     {"cache-size", KEY_CACHE_SIZE, "BYTES", 0,
      "Offer a DAX window of so many bytes, with K, M, G or T after the number for more; 0, the default: none", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug, trace or off (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
      "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
@@ -117,6 +122,12 @@ static uint64_t bytes(const struct argp_state *state, const char *option, const 
   return value << shift;
 }
 
+static void set_level(const struct argp_state *state, struct virtiofs_daemon_options *options, const char *text) {
+  options->log_level = virtiofs_daemon_log_level(text, &options->log_off);
+  if (options->log_level == 0)
+    fail(state, "--log-level must be error, warn, info, debug, trace or off, not", text);
+}
+
 /* A service manager may have made the socket. */
 static void take_passed(const struct argp_state *state, struct virtiofs_daemon_options *options) {
   int fd = virtiofs_daemon_activation_fd(state->name, options->tag);
@@ -149,8 +160,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 
 static void init(struct argp_state *state, struct parse *parse) {
   state->child_inputs[0] = parse->options;
+  state->child_inputs[1] = &parse->options->limits;
   if (parse->config->argp != NULL)
-    state->child_inputs[1] = parse->input;
+    state->child_inputs[2] = parse->input;
   if (!parse->share)
     parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
@@ -158,17 +170,45 @@ static void init(struct argp_state *state, struct parse *parse) {
 }
 
 /* What a share brings along, or the process has. */
-static bool is_not_for_shares(const struct argp_state *state, int key) {
-  if (key != KEY_FD && key != KEY_CAPABILITIES)
+static bool is_not_for_shares(const struct argp_state *state, const struct parse *parse, int key) {
+  if (!parse->share || (key != KEY_FD && key != KEY_CAPABILITIES))
     return false;
   fail(state, key == KEY_FD ? "no --fd for one of several shares" : "no --print-capabilities for a share", NULL);
   return true;
 }
 
+/* What it shows of itself. */
+static error_t parse_shown(int key, char *arg, struct argp_state *state) {
+  struct parse *parse = state->input;
+  struct virtiofs_daemon_options *options = parse->options;
+  switch (key) {
+  case KEY_LOG_LEVEL:
+    set_level(state, options, arg);
+    return 0;
+  case KEY_RECORD:
+    options->record = arg;
+    return 0;
+  case KEY_RECORD_DATA:
+    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
+    parse->record_data = true;
+    return 0;
+  case KEY_CAPABILITIES:
+    options->print_capabilities = true;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static void remember(const struct argp_state *state, struct parse *parse) {
+  if (state->next > 0 && state->next <= state->argc)
+    parse->culprit = state->argv[state->next - 1];
+}
+
 static error_t parse_one(int key, char *arg, struct argp_state *state) {
   struct parse *parse = state->input;
   struct virtiofs_daemon_options *options = parse->options;
-  if (parse->share && is_not_for_shares(state, key))
+  if (is_not_for_shares(state, parse, key))
     return EINVAL;
   switch (key) {
   case ARGP_KEY_INIT:
@@ -194,21 +234,10 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     return 0;
   case KEY_POLL:
     options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);
-    if (options->poll_us == 0)
-      options->poll_us = VIRTIOFS_POLL_NONE;
+    options->poll_us = options->poll_us != 0 ? options->poll_us : VIRTIOFS_POLL_NONE;
     return 0;
   case KEY_CACHE_SIZE:
     options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
-    return 0;
-  case KEY_RECORD:
-    options->record = arg;
-    return 0;
-  case KEY_RECORD_DATA:
-    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
-    parse->record_data = true;
-    return 0;
-  case KEY_CAPABILITIES:
-    options->print_capabilities = true;
     return 0;
   case ARGP_KEY_ARG:
     fail(state, "unexpected argument", arg);
@@ -217,17 +246,22 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     check(state, parse);
     return 0;
   case ARGP_KEY_ERROR:
-    parse->culprit = state->next > 0 && state->next <= state->argc ? state->argv[state->next - 1] : NULL;
+    remember(state, parse);
     return 0;
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_shown(key, arg, state);
   }
 }
 
-/* The same line as for any other option, and status. */
-static void refuse(const char *program, const char *why) {
-  const struct argp_state state = {.name = (char *)(uintptr_t)program};
-  fail(&state, why, NULL);
+static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[OPTION_GROUPS]) {
+  children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
+  children[1] = (struct argp_child){.argp = &virtiofs_daemon_metrics_argp};
+  children[2] = (struct argp_child){.argp = config->argp};
+  return (struct argp){.options = argp_options,
+                       .parser = parse_one,
+                       .doc =
+                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
+                       .children = children};
 }
 
 static void translate(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
@@ -237,26 +271,16 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
   int rc = virtiofs_daemon_compat_translate(&options->compat, &dialect, argc, argv);
   if (rc == 0)
     return;
+  /* The same line as for any other option, and status. */
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-  refuse(slash != NULL ? slash + 1
-         : argc > 0    ? argv[0]
-                       : "virtiofs",
-         options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc));
-}
-
-static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[CHILDREN + 1]) {
-  children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
-  children[1] = (struct argp_child){.argp = config->argp};
-  return (struct argp){.options = argp_options,
-                       .parser = parse_one,
-                       .doc =
-                           config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                       .children = children};
+  const char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "virtiofs";
+  const struct argp_state state = {.name = (char *)(uintptr_t)program};
+  fail(&state, options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc), NULL);
 }
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[CHILDREN + 1] = {{0}};
+  struct argp_child children[OPTION_GROUPS] = {{0}};
   struct argp argp = make_argp(config, children);
   struct parse parse = {.options = options, .config = config, .input = config->argp_input};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
@@ -284,7 +308,7 @@ static int share_result(error_t rc, const char *said, const char *about, struct 
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error) {
-  struct argp_child children[CHILDREN + 1] = {{0}};
+  struct argp_child children[OPTION_GROUPS] = {{0}};
   struct argp argp = make_argp(config, children);
   struct parse parse = {.options = options, .config = config, .input = input, .share = true};
   char *said = NULL;

@@ -9,6 +9,7 @@
 #include <virtiofs/daemon.h>
 
 #include "daemon/compat.h"
+#include "daemon/options_metrics.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -30,6 +31,7 @@ struct virtiofs_daemon_options {
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
+  struct virtiofs_daemon_limits limits;
 };
 
 /* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and
@@ -37,7 +39,6 @@ struct virtiofs_daemon_options {
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv);
 
-void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options);
 /**
  * The same for one of several shares: with what @options has already, and @input for the program's parser. @argv may be
  * reordered; @options points into it. 0; -EINVAL, -ENOMEM and @error.
@@ -45,5 +46,6 @@ void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options);
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error);
+void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options);
 
 #endif

@@ -40,6 +40,41 @@ static void directory_is_checked(void **state) {
   assert_null(fs);
 }
 
+/* It is served wherever it has gone, whatever has its name now, and by a descriptor that is ours alone. */
+static void directory_by_descriptor(void **state) {
+  struct share *s = *state;
+  struct virtiofs_passthrough *fs;
+  char old[300], new[300];
+  snprintf(old, sizeof old, "%s/dir", s->dir);
+  snprintf(new, sizeof new, "%s/moved", s->dir);
+  assert_int_equal(mkdir(old, 0700), 0);
+  struct virtiofs_passthrough_config config = {.size = sizeof config, .shared_fd = open(old, O_PATH | O_CLOEXEC)};
+  assert_true(config.shared_fd > 0);
+  assert_int_equal(rename(old, new), 0);
+  struct stat st = share_stat(s, "moved");
+  for (unsigned named = 0; named < 2; named++) {
+    config.shared_dir = named != 0 ? "/nowhere" : NULL;
+    assert_int_equal(virtiofs_passthrough_new(&fs, &config), 0);
+    if (named != 0)
+      close(config.shared_fd);
+    struct virtiofs_req req = {.fs = fs};
+    struct virtiofs_init_out init = {.root = 0};
+    struct virtiofs_attr_out out = {.attr_valid_ns = 0};
+    assert_int_equal(s->ops->init(&req, &(struct virtiofs_init_in){.flags = 0}, &init), 0);
+    assert_int_equal(s->ops->getattr(&req, &(struct virtiofs_getattr_in){.node = init.root}, &out), 0);
+    assert_int_equal(out.attr.ino, st.st_ino);
+    virtiofs_passthrough_free(fs);
+  }
+  config.shared_fd = 1 << 20; /* there is none */
+  assert_int_equal(virtiofs_passthrough_new(&fs, &config), -ENOENT);
+  config.shared_fd = -1;
+  assert_int_equal(virtiofs_passthrough_new(&fs, &config), -EINVAL);
+  share_put_file(s, "file", "", 0600);
+  config.shared_fd = openat(s->fd, "file", O_RDONLY | O_CLOEXEC);
+  assert_int_equal(virtiofs_passthrough_new(&fs, &config), -ENOTDIR);
+  close(config.shared_fd);
+}
+
 #define AT(op) offsetof(struct virtiofs_ops, op)
 
 /* Those that it leaves to the guest, or that a host directory has no use for. */
@@ -153,13 +188,10 @@ static void budget_ends_cleanly(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(config_is_checked),
-      share_test(directory_is_checked),
-      share_test(it_has_the_operations_of_a_file_system),
-      share_test(root_is_permanent),
-      share_test(open_what_guest_left_is_closed),
-      share_test(inodes_come_and_go),
-      share_test(budget_ends_cleanly),
+      share_test(config_is_checked),       share_test(directory_is_checked),
+      share_test(directory_by_descriptor), share_test(it_has_the_operations_of_a_file_system),
+      share_test(root_is_permanent),       share_test(open_what_guest_left_is_closed),
+      share_test(inodes_come_and_go),      share_test(budget_ends_cleanly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,9 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
                (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
                (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY &&
                (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE;
-  return to->shared_dir == NULL || !known ? -EINVAL : 0;
+  if (to->shared_dir == NULL && to->shared_fd != 0)
+    to->shared_dir = "the directory";
+  return to->shared_dir == NULL || to->shared_fd < 0 || !known ? -EINVAL : 0;
 }
 
 /* A guest may hold what is left of the process's descriptors, and never all that the host has. */
@@ -62,16 +64,23 @@ static int open_proc(struct virtiofs_passthrough *fs) {
   return rc;
 }
 
-static int open_root(struct virtiofs_passthrough *fs, const char *path) {
+/* Whatever somebody else's descriptor may be good for, ours is for names beneath it alone. */
+static int open_dir(const struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  if (wanted->shared_fd != 0)
+    return virtiofs_passthrough_reopen(fs, wanted->shared_fd, O_PATH | O_DIRECTORY);
+  int fd = open(wanted->shared_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+static int open_root(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   struct statx stx;
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd = open_dir(fs, wanted);
   if (fd < 0) {
-    rc = -errno;
     virtiofs_passthrough_fd_give(fs, 1);
-    return rc;
+    return fd;
   }
   struct inode_parts parts = {.stx = &stx, .fd = fd};
   rc = virtiofs_passthrough_stat(fd, &stx);
@@ -203,7 +212,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   if (rc == 0)
     rc = open_proc(fs);
   if (rc == 0)
-    rc = open_root(fs, wanted.shared_dir);
+    rc = open_root(fs, &wanted);
   if (rc == 0)
     rc = set_xattrs(fs, &wanted);
   if (rc == 0)
