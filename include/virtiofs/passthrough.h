@@ -99,6 +99,8 @@ struct virtiofs_passthrough_config {
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
   bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
                     A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
+  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that doesn't
+                              know them, and so wouldn't heed them, fails */
   bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file

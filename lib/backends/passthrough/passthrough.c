@@ -123,6 +123,7 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   fs->security_label = wanted->security_label != VIRTIOFS_PASSTHROUGH_NEVER;
   fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
   fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
+  fs->needs_acl = wanted->posix_acl_required;
   fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
@@ -252,6 +253,10 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   if (fs->needs_label && (in->flags & VIRTIOFS_SEMANTICS_SECURITY_CTX) == 0) {
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest sends no security labels: refused");
+    return -EOPNOTSUPP;
+  }
+  if (fs->needs_acl && fs->posix_acl && (in->flags & VIRTIOFS_SEMANTICS_POSIX_ACL) == 0) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest has no POSIX ACLs: refused");
     return -EOPNOTSUPP;
   }
   out->root = (uintptr_t)fs->root;

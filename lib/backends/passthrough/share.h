@@ -30,6 +30,7 @@ struct virtiofs_passthrough {
   bool preserve_noatime; /**< a guest's O_NOATIME is the host's */
   bool xattr;
   bool posix_acl;            /**< promised to guests */
+  bool needs_acl;            /**< a guest that doesn't know them is refused */
   bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   bool killpriv_v2;          /**< promised to guests */
