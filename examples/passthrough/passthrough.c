@@ -34,6 +34,7 @@ struct settings {
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
+  const struct virtiofs_sandbox_inside *inside;
 };
 
 /* Options that have no letter. */
@@ -163,9 +164,20 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static int isolate(void *fs, const struct virtiofs_log *log) {
+static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
-  return rights_isolate(&settings->rights, log);
+  if (settings->shared_dir == NULL) {
+    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
+    return -EINVAL;
+  }
+  config->root = settings->shared_dir;
+  rights_sandbox(&settings->rights, config);
+  return 0;
+}
+
+static void entered(void *fs, const struct virtiofs_sandbox_inside *inside) {
+  struct settings *settings = fs;
+  settings->inside = inside;
 }
 
 /* The one share's end is the program's. */
@@ -184,8 +196,10 @@ static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
-      .shared_dir = settings->shared_dir,
+      .shared_dir = settings->inside != NULL ? settings->inside->root : NULL,
       .shared_fd = settings->shared_fd,
+      .proc_fd = settings->inside != NULL ? settings->inside->proc_fd : 0,
+      .task_fd = settings->inside != NULL ? settings->inside->task_fd : 0,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
@@ -202,7 +216,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
-  if (settings->shared_dir == NULL && settings->shared_fd == 0)
+  if (config.shared_dir == NULL && settings->shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -270,7 +284,8 @@ int main(int argc, char **argv) {
       .argp = &argp,
       .argp_input = &settings,
       .features = (const char *const[]){"separate-options", NULL},
-      .isolate = isolate,
+      .sandbox = sandbox,
+      .entered = entered,
       .start = start,
       .stop = stop,
       .spellings = spellings,

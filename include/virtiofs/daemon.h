@@ -21,6 +21,7 @@
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
  *                        docs/monitoring.md
+ *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * and some of virtiofsd's spellings (docs/virtiofs-passthrough.1 has them all). The server keeps the socket when a
@@ -35,6 +36,7 @@
 #include <virtiofs/backend.h>
 #include <virtiofs/log.h>
 #include <virtiofs/metrics.h>
+#include <virtiofs/sandbox.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,8 +82,8 @@ struct virtiofs_daemon_config {
   const char *const *features; /**< what --print-capabilities lists; NULL-terminated; NULL: nothing */
 
   /**
-   * After the socket is made and before @start: give up what isn't needed from here on (sandbox.h). No thread of the
-   * library runs yet. The pointer is the one given to virtiofs_daemon_main(). Return 0, or -errno after having said why
+   * After the sandbox is entered and before @start: give up what isn't needed from here on. No thread of the library
+   * runs yet. The pointer is the one given to virtiofs_daemon_main(). Return 0, or -errno after having said why
    * on stderr or in the log. NULL: nothing to give up.
    */
   int (*isolate)(void *fs, const struct virtiofs_log *log);
@@ -124,6 +126,19 @@ struct virtiofs_daemon_config {
    * a time. It must not wait. May be NULL.
    */
   void (*metrics)(void *fs, struct virtiofs_metrics *metrics);
+
+  /**
+   * After the options are parsed and the socket is made, and before the sandbox is entered: what the file system needs
+   * of the host. @config comes with what the options say; root, read_only, trees, users, groups and network may be
+   * added, and have to stay as long as the program. No thread of the library runs yet. The pointer is the one given to
+   * virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a tree of @config. Return
+   * 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the server sees an empty
+   * directory.
+   */
+  int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
+
+  /** Inside, before @isolate and @start. @inside: the library's, for as long as the program. NULL: it need not know. */
+  void (*entered)(void *fs, const struct virtiofs_sandbox_inside *inside);
 };
 
 /**
@@ -134,8 +149,10 @@ struct virtiofs_daemon_config {
  *
  * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as
  * the hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
+ * Then it goes into its sandbox, which is another process: this one waits for it outside, passes signals on, removes
+ * the socket, and never returns.
  *
- * Return: the process's exit status: 0, or 1 after one line on stderr that says why.
+ * Return, in the process that serves: its exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.
  */
 VIRTIOFS_EXPORT int virtiofs_main(int argc, char **argv, const struct virtiofs_ops *ops, void *fs);

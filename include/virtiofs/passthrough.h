@@ -108,6 +108,9 @@ struct virtiofs_passthrough_config {
   int shared_fd; /**< a descriptor of the directory, above 0, of which another is made during the call; O_PATH is
                       enough. @shared_dir is not opened then, and names it in the log. For a process that can't reach
                       it; 0: none */
+  int proc_fd;   /**< in a sandbox: of /proc/self/fd, which is the process's working directory too as long as the share
+                       is in use (sandbox.h: proc_fd); copied; 0: /proc/self/fd can be opened */
+  int task_fd;   /**< likewise of /proc/self/task, -1: there is none; means nothing without @proc_fd */
 };
 
 /**

@@ -247,6 +247,10 @@ void virtiofs_daemon_metrics_log(struct virtiofs_daemon_metrics *metrics) {
   pthread_mutex_unlock(&metrics->lock);
 }
 
+struct virtiofs_daemon_listener *virtiofs_daemon_metrics_listener(struct virtiofs_daemon_metrics *metrics) {
+  return &metrics->listener;
+}
+
 void virtiofs_daemon_metrics_close(struct virtiofs_daemon_metrics *metrics) {
   uint64_t one = 1;
   if (metrics == NULL)

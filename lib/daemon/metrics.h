@@ -7,6 +7,7 @@
 
 #include "daemon/metrics_text.h"
 
+struct virtiofs_daemon_listener;
 struct virtiofs_daemon_metrics;
 
 /**
@@ -18,6 +19,9 @@ int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const cha
 
 /* Starts the thread that answers. 0 or -errno. */
 int virtiofs_daemon_metrics_start(struct virtiofs_daemon_metrics *metrics);
+
+/* Its socket; has no descriptor if there is none. Lifetime: the metrics'. */
+struct virtiofs_daemon_listener *virtiofs_daemon_metrics_listener(struct virtiofs_daemon_metrics *metrics);
 
 /* Does anybody want to know how long requests take? */
 bool virtiofs_daemon_metrics_wanted(const struct virtiofs_daemon_metrics *metrics);

@@ -23,7 +23,7 @@
 #define RECORD_DATA_MAX (1U << 20)
 
 /* With an end. */
-enum { OPTION_GROUPS = 4 };
+enum { OPTION_GROUPS = 5 };
 
 /* Above the keys that a program may use. */
 enum {
@@ -146,6 +146,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
+  virtiofs_daemon_sandbox_options_check(state, &options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
   if (options->socket_group != NULL && options->socket_path == NULL)
@@ -161,8 +162,9 @@ static const char *tag(const struct argp_state *state, const char *text) {
 static void init(struct argp_state *state, struct parse *parse) {
   state->child_inputs[0] = parse->options;
   state->child_inputs[1] = &parse->options->limits;
+  state->child_inputs[2] = &parse->options->sandbox;
   if (parse->config->argp != NULL)
-    state->child_inputs[2] = parse->input;
+    state->child_inputs[3] = parse->input;
   if (!parse->share)
     parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
@@ -257,7 +259,8 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
 static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[OPTION_GROUPS]) {
   children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
   children[1] = (struct argp_child){.argp = &virtiofs_daemon_metrics_argp};
-  children[2] = (struct argp_child){.argp = config->argp};
+  children[2] = (struct argp_child){.argp = &virtiofs_daemon_sandbox_argp};
+  children[3] = (struct argp_child){.argp = config->argp};
   return (struct argp){.options = argp_options,
                        .parser = parse_one,
                        .doc =

@@ -10,6 +10,7 @@
 
 #include "daemon/compat.h"
 #include "daemon/options_metrics.h"
+#include "daemon/options_sandbox.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -33,6 +34,7 @@ struct virtiofs_daemon_options {
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
   struct virtiofs_daemon_limits limits;
+  struct virtiofs_daemon_sandbox_options sandbox;
 };
 
 /* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and

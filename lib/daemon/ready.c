@@ -84,7 +84,7 @@ int virtiofs_daemon_ready_prepare(struct virtiofs_daemon_ready *ready, bool back
   return rc;
 }
 
-static void let_go_of_terminal(const struct virtiofs_daemon_ready *ready) {
+void virtiofs_daemon_ready_let_go(const struct virtiofs_daemon_ready *ready) {
   for (int fd = STDIN_FILENO; ready->null_fd > STDERR_FILENO && fd <= STDERR_FILENO; fd++)
     (void)dup2(ready->null_fd, fd);
 }
@@ -93,7 +93,7 @@ void virtiofs_daemon_ready_tell(struct virtiofs_daemon_ready *ready) {
   if (ready->manager_fd >= 0)
     (void)!send(ready->manager_fd, ready_text, sizeof(ready_text) - 1, MSG_NOSIGNAL);
   if (ready->parent_fd >= 0) {
-    let_go_of_terminal(ready);
+    virtiofs_daemon_ready_let_go(ready);
     (void)!write(ready->parent_fd, "", 1);
   }
   virtiofs_daemon_ready_end(ready);

@@ -23,6 +23,9 @@ int virtiofs_daemon_ready_prepare(struct virtiofs_daemon_ready *ready, bool back
 /** virtiofs_daemon_ready_tell - now. In the background that is the end of standard input, output and error. */
 void virtiofs_daemon_ready_tell(struct virtiofs_daemon_ready *ready);
 
+/** virtiofs_daemon_ready_let_go - only that end, in a process that has nothing to tell. */
+void virtiofs_daemon_ready_let_go(const struct virtiofs_daemon_ready *ready);
+
 /** virtiofs_daemon_ready_end - if it was never told, it won't be. */
 void virtiofs_daemon_ready_end(struct virtiofs_daemon_ready *ready);
 

@@ -62,6 +62,10 @@ int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct 
   return 0;
 }
 
+struct virtiofs_daemon_listener *virtiofs_daemon_share_listener(struct virtiofs_daemon_share *share) {
+  return &share->listener;
+}
+
 static int make_device(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_options *options = share->setup.options;
   const struct virtiofs_daemon_limits *limits = &options->limits;

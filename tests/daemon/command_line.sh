@@ -126,7 +126,7 @@ sys.exit(said["type"] != "fs" or "separate-options" not in said["features"])' ||
 }
 
 sockets() {
-  local socket=$dir/socket
+  local socket=$dir/socket serving
   refuses 'No such file' "$hello" --socket-path "$dir/none/socket"
   refuses 'too long' "$hello" --socket-path "/$(printf '%0120d' 0)"
   echo precious >"$dir/file"
@@ -148,8 +148,10 @@ sockets() {
 
   # A server that was killed leaves its socket; the next one takes the place.
   start "$socket"
+  serving=$(inside "$SERVER_PID")
   kill -KILL "$SERVER_PID"
   wait "$SERVER_PID" 2>/dev/null || true
+  wait_until "$SECONDS_MAX" gone "$serving" || die 'the one in its sandbox lives on'
   [[ -S $socket ]] || die 'no stale socket to test with'
   start "$socket"
   passed 'replaces a stale socket'

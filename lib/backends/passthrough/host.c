@@ -53,6 +53,12 @@ struct proc_name virtiofs_passthrough_proc_name(int fd) {
   return name;
 }
 
+struct proc_path virtiofs_passthrough_proc_path(const struct virtiofs_passthrough *fs, int fd) {
+  struct proc_path path;
+  snprintf(path.str, sizeof path.str, "%s%d", fs->proc, fd);
+  return path;
+}
+
 static int open_again(const struct virtiofs_passthrough *fs, int fd, int flags) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
   int opened;

@@ -53,9 +53,10 @@ static long fd_limit(void) {
 }
 
 /* Anything else than procfs there would open what it likes for us. */
-static int open_proc(struct virtiofs_passthrough *fs) {
+static int open_proc(struct virtiofs_passthrough *fs, int given) {
   struct statfs st;
-  fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  fs->proc = given > 0 ? "" : "/proc/self/fd/";
+  fs->proc_fd = given > 0 ? fcntl(given, F_DUPFD_CLOEXEC, 0) : open(fs->proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
   int rc = fs->proc_fd < 0 || fstatfs(fs->proc_fd, &st) != 0 ? -errno : 0;
   if (rc == 0 && st.f_type != PROC_SUPER_MAGIC)
     rc = -ENOENT;
@@ -124,10 +125,10 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
   fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
   fs->needs_acl = wanted->posix_acl_required;
-  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(virtiofs_passthrough_fd_borrow(fs, fs->root));
+  fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(fs, virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
-    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough", "%s has no POSIX ACLs: none are offered",
-                       wanted->shared_dir);
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough",
+                       "the directory's file system has no POSIX ACLs: none are offered");
   if (wanted->xattrmap == NULL)
     return 0;
   const char *why;
@@ -211,7 +212,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->proc_fd = fs->task_fd = -1;
   rc = set_maps(fs, &wanted);
   if (rc == 0)
-    rc = open_proc(fs);
+    rc = open_proc(fs, wanted.proc_fd);
   if (rc == 0)
     rc = open_root(fs, &wanted);
   if (rc == 0)
@@ -219,7 +220,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   if (rc == 0)
     rc = virtiofs_passthrough_killpriv_init(fs);
   if (rc == 0)
-    virtiofs_passthrough_label_init(fs);
+    virtiofs_passthrough_label_init(fs, wanted.proc_fd > 0 ? wanted.task_fd : -1);
   if (rc == 0)
     rc = set_locks(fs, &wanted);
   if (rc != 0) {
