@@ -26,7 +26,7 @@ struct settings {
   const char *shared_dir;
   int shared_fd; /* 0: none */
   bool device_nodes;
-  bool xattr, posix_acl;
+  bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
@@ -55,6 +55,7 @@ enum {
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
+  settings->needs_acl = settings->posix_acl && (mode == NULL || strcmp(mode, "always") == 0);
   return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
              ? 0
              : -EINVAL;
@@ -203,6 +204,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .inode_idle_ms = settings->inode_idle_ms,
@@ -254,7 +256,7 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the default", 0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",

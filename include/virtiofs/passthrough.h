@@ -97,6 +97,11 @@ struct virtiofs_passthrough_config {
   bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
+                    A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
+  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that doesn't
+                              know them, and so wouldn't heed them, fails */
+  bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */

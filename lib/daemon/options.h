@@ -20,6 +20,7 @@ struct virtiofs_daemon_options {
   const char *tag;         /* NULL: none */
   uint32_t queues;         /* 0: not said */
   uint32_t pool_threads;
+  uint32_t pool_asked; /* what was said, which may be more */
   uint64_t cache_size; /* of the DAX window; 0: none */
   uint32_t poll_us;    /* as struct virtiofs_device_config has it */
   const char *record;  /* NULL: nothing is recorded */
