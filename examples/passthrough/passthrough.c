@@ -30,6 +30,7 @@ struct settings {
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
+  struct limits limits;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
@@ -140,6 +141,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_INIT:
     state->child_inputs[0] = &settings->rights;
     state->child_inputs[1] = &settings->sharing;
+    state->child_inputs[2] = &settings->limits;
     return 0;
   case SHARED_DIR:
     settings->shared_dir = arg;
@@ -215,6 +217,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
+  limits_into(&settings->limits, &config);
   if (dir == NULL && settings->shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
@@ -273,7 +276,8 @@ int main(int argc, char **argv) {
        0},
       {0},
   };
-  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {
+      {&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {&limits_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
   static struct settings settings;
   struct virtiofs_daemon_config config = {

@@ -19,6 +19,7 @@
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
  *   --rate=ops=N,bytes=N[,burst=MS] requests and bytes a second; more of a guest's wait
+ *   --max-inflight=N     requests of one queue that are worked on at once
  *   --max-inodes=N       files that a guest may know
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:

@@ -105,6 +105,10 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "--record-data must be" "$hello" --socket-path "$dir/s" --record "$dir/r" --record-data 1048577
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 0
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
+  refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 0
+  refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
+  refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
+  refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
   local rate
   for rate in '' ops=0 ops=10000001 ops=5x ops= bytes=1023 bytes=2000T bytes=18446744073709551616 bytes=K burst=5 ops=5, ,ops=5 \
