@@ -26,7 +26,7 @@ struct settings {
   const char *shared_dir;
   int shared_fd; /* 0: none */
   bool device_nodes;
-  bool xattr, posix_acl;
+  bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
@@ -35,8 +35,10 @@ struct settings {
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
-  const struct virtiofs_sandbox_inside *inside;
 };
+
+/* Of the process. */
+static const struct virtiofs_sandbox_inside *inside;
 
 /* Options that have no letter. */
 enum {
@@ -54,6 +56,7 @@ enum {
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
+  settings->needs_acl = settings->posix_acl && (mode == NULL || strcmp(mode, "always") == 0);
   return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
              ? 0
              : -EINVAL;
@@ -167,18 +170,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
-  if (settings->shared_dir == NULL) {
-    (void)fprintf(stderr, PROGRAM ": --shared-dir is required\n");
-    return -EINVAL;
-  }
   config->root = settings->shared_dir;
   rights_sandbox(&settings->rights, config);
   return 0;
 }
 
-static void entered(void *fs, const struct virtiofs_sandbox_inside *inside) {
-  struct settings *settings = fs;
-  settings->inside = inside;
+static void entered(void *fs, const struct virtiofs_sandbox_inside *given) {
+  (void)fs;
+  inside = given;
 }
 
 /* The one share's end is the program's. */
@@ -195,17 +194,19 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
 
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
+  const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
-      .shared_dir = settings->inside != NULL ? settings->inside->root : NULL,
+      .shared_dir = dir,
       .shared_fd = settings->shared_fd,
-      .proc_fd = settings->inside != NULL ? settings->inside->proc_fd : 0,
-      .task_fd = settings->inside != NULL ? settings->inside->task_fd : 0,
+      .proc_fd = inside->proc_fd,
+      .task_fd = inside->task_fd,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .inode_idle_ms = settings->inode_idle_ms,
@@ -217,7 +218,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
   limits_into(&settings->limits, &config);
-  if (config.shared_dir == NULL && settings->shared_fd == 0)
+  if (dir == NULL && settings->shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -258,7 +259,7 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the default", 0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",

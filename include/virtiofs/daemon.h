@@ -17,13 +17,13 @@
  *   --daemonize          go on in the background once front-ends may connect
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
+ *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
  *   --rate=ops=N,bytes=N[,burst=MS] requests and bytes a second; more of a guest's wait
  *   --max-inflight=N     requests of one queue that are worked on at once
  *   --max-inodes=N       files that a guest may know
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
  *                        docs/monitoring.md
- *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * and some of virtiofsd's spellings (docs/virtiofs-passthrough.1 has them all). The server keeps the socket when a
@@ -104,6 +104,19 @@ struct virtiofs_daemon_config {
   uint64_t max_handles; /**< open files that a guest may hold; 0: 65,536 */
 
   /**
+   * After the options are parsed and the socket is made, and before the sandbox is entered: what the file system needs
+   * of the host. @config comes with what the options say; root, read_only, trees, users, groups and network may be
+   * added, and have to stay as long as the program. No thread of the library runs yet. The pointer is the one given to
+   * virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a tree of @config. Return
+   * 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the server sees an empty
+   * directory.
+   */
+  int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
+
+  /** Inside, before @isolate and @start. @inside: the library's, for as long as the program. NULL: it need not know. */
+  void (*entered)(void *fs, const struct virtiofs_sandbox_inside *inside);
+
+  /**
    * A process can have several shares (--shares, --control); each is a file system and a device of its own. This makes
    * the settings of one: *@fs, which is the pointer given to virtiofs_daemon_main(), is to be set to them. That is then
    * the input of @argp's parser for the share's own options, and what @start is given. Options that are for the process
@@ -128,19 +141,6 @@ struct virtiofs_daemon_config {
    * a time. It must not wait. May be NULL.
    */
   void (*metrics)(void *fs, struct virtiofs_metrics *metrics);
-
-  /**
-   * After the options are parsed and the socket is made, and before the sandbox is entered: what the file system needs
-   * of the host. @config comes with what the options say; root, read_only, trees, users, groups and network may be
-   * added, and have to stay as long as the program. No thread of the library runs yet. The pointer is the one given to
-   * virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a tree of @config. Return
-   * 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the server sees an empty
-   * directory.
-   */
-  int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
-
-  /** Inside, before @isolate and @start. @inside: the library's, for as long as the program. NULL: it need not know. */
-  void (*entered)(void *fs, const struct virtiofs_sandbox_inside *inside);
 };
 
 /**

@@ -99,6 +99,11 @@ struct virtiofs_passthrough_config {
                           1 .. 2^20 of each, then ENOLCK; 0: 8192 */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
+                    A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
+  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that doesn't
+                              know them, and so wouldn't heed them, fails */
+  bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */
@@ -106,7 +111,7 @@ struct virtiofs_passthrough_config {
                       enough. @shared_dir is not opened then, and names it in the log. For a process that can't reach
                       it; 0: none */
   int proc_fd;   /**< in a sandbox: of /proc/self/fd, which is the process's working directory too as long as the share
-                       is in use (sandbox.h: proc_fd); copied; 0: /proc/self/fd can be opened */
+                      is in use (sandbox.h: proc_fd); copied; 0: /proc/self/fd can be opened */
   int task_fd;   /**< likewise of /proc/self/task, -1: there is none; means nothing without @proc_fd */
 };
 

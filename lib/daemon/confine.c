@@ -1,50 +1,71 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/confine.h"
 
-#include <unistd.h>
+#include <errno.h>
+#include <sys/socket.h>
 
-#include "daemon/ready.h"
+/* What the one inside has to say: one byte. */
+static const char ready_word = 'R';
 
 /* ---- outside ---- */
 
-/* A front-end is to see that the server hangs up, or has gone. */
 static void begin_outside(void *ctx) {
-  const struct virtiofs_daemon_outside *outside = ctx;
-  for (size_t i = 0; i < outside->count; i++) {
-    struct virtiofs_daemon_listener *listener = outside->listeners[i];
-    if (listener->fd >= 0)
-      close(listener->fd);
-    listener->fd = -1;
-  }
-  virtiofs_daemon_ready_let_go(outside->ready);
+  struct virtiofs_daemon_confined *confined = ctx;
+  virtiofs_daemon_share_outside(confined->share);
+  virtiofs_daemon_metrics_outside(confined->setup->metrics);
+}
+
+/* A service manager believes the process that it has started, and who waits for a program in the background waits for
+ * this one. */
+static int hear(void *ctx, int channel) {
+  struct virtiofs_daemon_confined *confined = ctx;
+  char word;
+  ssize_t n = recv(channel, &word, sizeof(word), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return 0;
+  if (n != (ssize_t)sizeof(word) || word != ready_word)
+    return -EPROTO;
+  virtiofs_daemon_ready_tell(confined->ready);
+  return 0;
 }
 
 static void end_outside(void *ctx, int status) {
-  const struct virtiofs_daemon_outside *outside = ctx;
+  struct virtiofs_daemon_confined *confined = ctx;
   (void)status;
-  for (size_t i = 0; i < outside->count; i++)
-    virtiofs_daemon_listen_end(outside->listeners[i]);
+  virtiofs_daemon_share_free(confined->share);
+  virtiofs_daemon_metrics_close(confined->setup->metrics);
+  virtiofs_daemon_ready_end(confined->ready);
 }
 
 /* ---- both ---- */
 
-int virtiofs_daemon_confine(struct virtiofs_sandbox_inside *inside, const struct virtiofs_daemon_share_setup *setup,
-                            const struct virtiofs_daemon_outside *outside) {
+int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
+  const struct virtiofs_daemon_share_setup *setup = confined->setup;
   const struct virtiofs_daemon_config *config = setup->config;
-  struct virtiofs_daemon_outside there = *outside;
   struct virtiofs_sandbox_config sandbox = {
       .size = sizeof(sandbox),
       .mode = setup->options->sandbox.mode,
-      .outside = {.ctx = &there, .begin = begin_outside, .ended = end_outside},
+      .outside = {.ctx = confined, .begin = begin_outside, .request = hear, .ended = end_outside},
       .log = setup->log,
   };
-  inside->other = false;
+  confined->inside = (struct virtiofs_sandbox_inside){.channel = -1};
   int rc = config->sandbox != NULL ? config->sandbox(setup->fs, &sandbox) : 0;
   if (rc == 0)
-    rc = virtiofs_sandbox_enter(inside, &sandbox);
-  for (size_t i = 0; i < outside->count; i++)
-    outside->listeners[i]->inside = inside->other;
+    rc = virtiofs_sandbox_enter(&confined->inside, &sandbox);
+  if (confined->inside.other) {
+    virtiofs_daemon_share_inside(confined->share);
+    virtiofs_daemon_metrics_inside(setup->metrics);
+    virtiofs_daemon_ready_inside(confined->ready);
+  }
   if (rc == 0 && config->entered != NULL)
-    config->entered(setup->fs, inside);
+    config->entered(setup->fs, &confined->inside);
   return rc;
+}
+
+/* ---- inside ---- */
+
+void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined) {
+  virtiofs_daemon_ready_tell(confined->ready);
+  if (confined->inside.channel >= 0)
+    (void)!send(confined->inside.channel, &ready_word, sizeof(ready_word), MSG_NOSIGNAL);
 }

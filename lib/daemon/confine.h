@@ -3,25 +3,25 @@
 #ifndef VIRTIOFS_LIB_DAEMON_CONFINE_H
 #define VIRTIOFS_LIB_DAEMON_CONFINE_H
 
-#include <virtiofs/sandbox.h>
-
-#include "daemon/listen.h"
+#include "daemon/metrics.h"
+#include "daemon/ready.h"
 #include "daemon/share.h"
 
-struct virtiofs_daemon_ready;
-
-/** What the process outside has to know. */
-struct virtiofs_daemon_outside {
-  struct virtiofs_daemon_listener *const *listeners; /* which it doesn't answer, and takes away in the end */
-  size_t count;
-  const struct virtiofs_daemon_ready *ready; /* the terminal is let go there too */
+/** What the process has when it goes there. */
+struct virtiofs_daemon_confined {
+  const struct virtiofs_daemon_share_setup *setup;
+  struct virtiofs_daemon_share *share;
+  struct virtiofs_daemon_ready *ready;
+  struct virtiofs_sandbox_inside inside; /* set */
 };
 
 /**
- * Returns in the process that serves. The one outside never returns.
- * @inside: to be there as long as the server. 0; -errno after a line on stderr or in the log.
+ * Returns in the process that serves. The one outside removes what was made, tells who wants to know that the server is
+ * ready, and never returns. To be there as long as the server. 0; -errno after a line on stderr or in the log.
  */
-int virtiofs_daemon_confine(struct virtiofs_sandbox_inside *inside, const struct virtiofs_daemon_share_setup *setup,
-                            const struct virtiofs_daemon_outside *outside);
+int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined);
+
+/* The server is ready: in place of virtiofs_daemon_ready_tell(). */
+void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined);
 
 #endif

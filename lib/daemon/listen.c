@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NO_GROUP ((gid_t)-1)
 /* How long to wait for a server that is ending: 2 s. */
 enum { PID_TEXT = 20, ENDING_STEPS = 200, ENDING_STEP_NS = 10000000 };
+#define NO_GROUP ((gid_t)-1)
 
 static int fail(const char *program, const char *what, const char *name, int error) {
   (void)fprintf(stderr, "%s: %s %s: %s\n", program, what, name, strerror(error));
@@ -207,6 +207,17 @@ int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int 
     if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
       return -errno;
   }
+}
+
+void virtiofs_daemon_listen_inside(struct virtiofs_daemon_listener *listener) {
+  listener->inside = true;
+}
+
+/* Who is connected, or wants to be, is to see that the other one hangs up or has gone. */
+void virtiofs_daemon_listen_outside(struct virtiofs_daemon_listener *listener) {
+  if (listener->fd >= 0)
+    close(listener->fd);
+  listener->fd = -1;
 }
 
 void virtiofs_daemon_listen_end(struct virtiofs_daemon_listener *listener) {

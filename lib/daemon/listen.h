@@ -31,6 +31,11 @@ int virtiofs_daemon_listen_fd(struct virtiofs_daemon_listener *listener, const c
 /* A front-end's connection; -ECANCELED when @stop_fd became readable; -errno. */
 int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int stop_fd);
 
+/* In one of two processes that both have it: this one serves, and the other one removes what was made; or the other way
+ * round. */
+void virtiofs_daemon_listen_inside(struct virtiofs_daemon_listener *listener);
+void virtiofs_daemon_listen_outside(struct virtiofs_daemon_listener *listener);
+
 /* Removes what was made. */
 void virtiofs_daemon_listen_end(struct virtiofs_daemon_listener *listener);
 

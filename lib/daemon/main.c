@@ -57,28 +57,20 @@ static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
   return rc;
 }
 
-static int confine(const struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_share *share,
-                   const struct virtiofs_daemon_ready *ready, struct virtiofs_sandbox_inside *inside) {
-  struct virtiofs_daemon_listener *const listeners[] = {virtiofs_daemon_share_listener(share),
-                                                        virtiofs_daemon_metrics_listener(setup->metrics)};
-  const struct virtiofs_daemon_outside outside = {
-      .listeners = listeners, .count = sizeof(listeners) / sizeof(listeners[0]), .ready = ready};
-  return virtiofs_daemon_confine(inside, setup, &outside);
-}
-
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
 static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
   struct virtiofs_daemon_share *share = NULL;
-  struct virtiofs_sandbox_inside inside;
+  struct virtiofs_daemon_confined confined = {.setup = setup, .ready = ready};
   int rc = virtiofs_daemon_process_prepare(setup->program);
   virtiofs_daemon_signals_hold();
   if (rc == 0)
     rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
     rc = virtiofs_daemon_share_open(&share, setup);
+  confined.share = share;
   if (rc == 0)
-    rc = confine(setup, share, ready, &inside);
+    rc = virtiofs_daemon_confine(&confined);
   if (rc == 0 && config->isolate != NULL)
     rc = config->isolate(setup->fs, &setup->log);
   if (rc == 0)
@@ -86,7 +78,7 @@ static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon
   if (rc == 0)
     rc = start_metrics(setup);
   if (rc == 0) {
-    virtiofs_daemon_ready_tell(ready);
+    virtiofs_daemon_confined_ready(&confined);
     rc = serve(share, setup);
   }
   virtiofs_daemon_share_free(share);

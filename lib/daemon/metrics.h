@@ -7,7 +7,6 @@
 
 #include "daemon/metrics_text.h"
 
-struct virtiofs_daemon_listener;
 struct virtiofs_daemon_metrics;
 
 /**
@@ -17,11 +16,12 @@ struct virtiofs_daemon_metrics;
 int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const char *program, const char *where,
                                  const struct virtiofs_log *log);
 
+/* As virtiofs_daemon_listen_inside() and _outside(). */
+void virtiofs_daemon_metrics_inside(struct virtiofs_daemon_metrics *metrics);
+void virtiofs_daemon_metrics_outside(struct virtiofs_daemon_metrics *metrics);
+
 /* Starts the thread that answers. 0 or -errno. */
 int virtiofs_daemon_metrics_start(struct virtiofs_daemon_metrics *metrics);
-
-/* Its socket; has no descriptor if there is none. Lifetime: the metrics'. */
-struct virtiofs_daemon_listener *virtiofs_daemon_metrics_listener(struct virtiofs_daemon_metrics *metrics);
 
 /* Does anybody want to know how long requests take? */
 bool virtiofs_daemon_metrics_wanted(const struct virtiofs_daemon_metrics *metrics);

@@ -48,7 +48,7 @@ static const struct argp_option argp_options[] = {
     {"tag", KEY_TAG, "TAG", 0, "Name for mount -t virtiofs, 1 to 36 bytes, for front-ends that ask the device", 0},
     {"queues", KEY_QUEUES, "N", 0, "Request queues, or threads that read a mount's requests, 1 to 64 (default 1, or 4)",
      0},
-    {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
+    {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 64 at most (default 0)", 0},
     {"poll-us", KEY_POLL, "N", 0,
      "How long a queue that was busy is watched before its thread sleeps, in microseconds; 0: not at all (default 100)",
      0},
@@ -146,7 +146,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
   if (ways != 1)
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
-  virtiofs_daemon_sandbox_options_check(state, &options->sandbox, options->mountpoint != NULL);
+  virtiofs_daemon_sandbox_options_check(state, &parse->options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
   if (options->socket_group != NULL && options->socket_path == NULL)
@@ -232,7 +232,8 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     options->queues = number(state, "--queues must be 1 to 64, not", arg, 1, VIRTIOFS_REQUEST_QUEUES_MAX);
     return 0;
   case KEY_POOL:
-    options->pool_threads = number(state, "--thread-pool-size must be 0 to 64, not", arg, 0, POOL_MAX);
+    options->pool_asked = number(state, "--thread-pool-size must be a number, not", arg, 0, INT32_MAX);
+    options->pool_threads = options->pool_asked < POOL_MAX ? options->pool_asked : POOL_MAX;
     return 0;
   case KEY_POLL:
     options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);

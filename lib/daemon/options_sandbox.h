@@ -16,7 +16,7 @@ struct virtiofs_daemon_sandbox_options {
 
 extern const struct argp virtiofs_daemon_sandbox_argp;
 
-/* Once all are parsed. Ends the process with a line on stderr if they don't go together. */
+/* Once all are parsed: virtiofs_daemon_option_error() if they don't go together. */
 void virtiofs_daemon_sandbox_options_check(const struct argp_state *state,
                                            struct virtiofs_daemon_sandbox_options *options, bool mounts);
 

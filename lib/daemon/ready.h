@@ -20,11 +20,11 @@ struct virtiofs_daemon_ready {
  */
 int virtiofs_daemon_ready_prepare(struct virtiofs_daemon_ready *ready, bool background, const char *program);
 
+/** virtiofs_daemon_ready_inside - another process tells them; this one lets go of the terminal when it is ready. */
+void virtiofs_daemon_ready_inside(struct virtiofs_daemon_ready *ready);
+
 /** virtiofs_daemon_ready_tell - now. In the background that is the end of standard input, output and error. */
 void virtiofs_daemon_ready_tell(struct virtiofs_daemon_ready *ready);
-
-/** virtiofs_daemon_ready_let_go - only that end, in a process that has nothing to tell. */
-void virtiofs_daemon_ready_let_go(const struct virtiofs_daemon_ready *ready);
 
 /** virtiofs_daemon_ready_end - if it was never told, it won't be. */
 void virtiofs_daemon_ready_end(struct virtiofs_daemon_ready *ready);

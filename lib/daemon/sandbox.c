@@ -105,7 +105,7 @@ _Noreturn static void stay_outside(struct plan *plan, pid_t child) {
 static void give_all_up(const struct plan *plan) {
   (void)keep_caps(1U << CAP_KILL);
   unsigned keep = (unsigned)plan->status[1];
-  if (keep > 0) /* also those of a terminal, which may be waiting to be let go */
+  if (keep > 0)
     (void)close_range(0, keep - 1, 0);
   (void)close_range(keep + 1, ~0U, 0);
 }

@@ -62,8 +62,14 @@ int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct 
   return 0;
 }
 
-struct virtiofs_daemon_listener *virtiofs_daemon_share_listener(struct virtiofs_daemon_share *share) {
-  return &share->listener;
+void virtiofs_daemon_share_inside(struct virtiofs_daemon_share *share) {
+  virtiofs_daemon_listen_inside(&share->listener);
+}
+
+void virtiofs_daemon_share_outside(struct virtiofs_daemon_share *share) {
+  virtiofs_daemon_listen_outside(&share->listener);
+  virtiofs_daemon_record_close(share->record);
+  share->record = NULL;
 }
 
 static int make_device(struct virtiofs_daemon_share *share) {

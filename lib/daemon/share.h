@@ -7,7 +7,6 @@
 
 #include "daemon/options.h"
 
-struct virtiofs_daemon_listener;
 struct virtiofs_daemon_metrics;
 struct virtiofs_daemon_share;
 
@@ -28,8 +27,9 @@ struct virtiofs_daemon_share_setup {
  */
 int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct virtiofs_daemon_share_setup *setup);
 
-/* Where its front-ends come in. Lifetime: the share's. */
-struct virtiofs_daemon_listener *virtiofs_daemon_share_listener(struct virtiofs_daemon_share *share);
+/* As virtiofs_daemon_listen_inside() and _outside(). */
+void virtiofs_daemon_share_inside(struct virtiofs_daemon_share *share);
+void virtiofs_daemon_share_outside(struct virtiofs_daemon_share *share);
 
 /* The program's file system, and the device. 0; -errno, after a line on stderr. */
 int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share);

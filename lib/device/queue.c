@@ -149,6 +149,7 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
     rc = copy_fd(setup->call_fd, &queue->call_fd);
   if (rc == 0)
     rc = copy_fd(setup->err_fd, &queue->err_fd);
+  virtiofs_queue_look_at_fds(queue);
   if (rc == 0)
     rc = virtiofs_virtq_start(queue->vq, setup->base);
   return rc;

@@ -95,9 +95,10 @@ struct virtiofs_queue {
   uint32_t num, in_flight;
   uint32_t room; /* for so many in flight */
   int kick_fd, call_fd, err_fd;
-  uint64_t timer_ns; /* when @timer_fd is; 0: never */
-  bool broken;       /* the driver broke the ring: nothing is taken any more */
-  bool lost;         /* the ring is not in memory any more: it must not be touched */
+  uint64_t timer_ns;          /* when @timer_fd is; 0: never */
+  bool call_waits, err_waits; /* to write there might mean to wait */
+  bool broken;                /* the driver broke the ring: nothing is taken any more */
+  bool lost;                  /* the ring is not in memory any more: it must not be touched */
 };
 
 /* 0 or -errno. */
@@ -133,6 +134,9 @@ void *virtiofs_queue_work(void *arg);
 
 /* Looks up the ring's parts in the memory at hand. 0 or -EPROTO. */
 int virtiofs_queue_map(struct virtiofs_queue *queue);
+
+/* After call_fd and err_fd have changed. */
+void virtiofs_queue_look_at_fds(struct virtiofs_queue *queue);
 
 /* Without a worker: does what there is to do, if it runs. How much that was; 0: nothing, and a notification was asked
  * for. */

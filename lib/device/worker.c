@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The worker of one queue: takes requests from the ring, hands them to the session, publishes what is answered. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/timerfd.h>
@@ -50,9 +51,22 @@ static bool drain_fd(int fd) {
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void signal_fd(int fd) {
+static bool may_wait(int fd) {
+  int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+  return flags >= 0 && (flags & O_NONBLOCK) == 0;
+}
+
+void virtiofs_queue_look_at_fds(struct virtiofs_queue *queue) {
+  queue->call_waits = may_wait(queue->call_fd);
+  queue->err_waits = may_wait(queue->err_fd);
+}
+
+/* An eventfd whose counter is full, or a pipe that nobody reads, says all that is to be said already: not waited for.
+ * The flags aren't ours to change, as the front-end has them too. */
+static void signal_fd(int fd, bool waits) {
+  struct pollfd pfd = {.fd = fd, .events = POLLOUT};
   uint64_t one = 1;
-  if (fd < 0)
+  if (fd < 0 || (waits && (poll(&pfd, 1, 0) <= 0 || (pfd.revents & POLLOUT) == 0)))
     return;
   ssize_t written = write(fd, &one, sizeof(one));
   (void)written; /* nobody may be listening any more */
@@ -61,7 +75,7 @@ static void signal_fd(int fd) {
 static void notify_driver(struct virtiofs_queue *queue) {
   const struct virtiofs_transport_driver *here = queue->driver_here;
   if (here == NULL)
-    signal_fd(queue->call_fd);
+    signal_fd(queue->call_fd, queue->call_waits);
   else if (here->notify != NULL)
     here->notify(here->ctx, queue->index);
 }
@@ -74,7 +88,7 @@ static void break_queue(struct virtiofs_queue *queue, const char *why) {
   if (here != NULL && here->broken != NULL)
     here->broken(here->ctx, queue->index);
   virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
-  signal_fd(queue->err_fd);
+  signal_fd(queue->err_fd, queue->err_waits);
 }
 
 static void read_mail(struct virtiofs_queue *queue) {
@@ -99,8 +113,9 @@ static void read_mail(struct virtiofs_queue *queue) {
       close(queue->err_fd);
     queue->call_fd = mail.call_fd;
     queue->err_fd = mail.err_fd;
+    virtiofs_queue_look_at_fds(queue);
     /* What was signalled to the old one may not have been seen. */
-    signal_fd(queue->call_fd);
+    signal_fd(queue->call_fd, queue->call_waits);
   }
 }
 

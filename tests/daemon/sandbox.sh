@@ -42,7 +42,7 @@ answers_or_gone() { answers || gone "$server"; }
 
 # serve PROGRAM OPTION...
 serve() {
-  "$@" --socket-path "$dir/run/sock" </dev/null >"$dir/log" 2>&1 &
+  "$@" --socket-path "$dir/run/sock" --stay </dev/null >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" answers_or_gone || true
   answers || die "$*: doesn't answer: $(cat "$dir/out" "$dir/log")"
@@ -92,7 +92,7 @@ expect_share() {
 by_namespaces() {
   mount --bind "$share" "$share"
   mount --make-shared "$share"
-  serve "$passthrough" --stay --shared-dir "$share"
+  serve "$passthrough" --shared-dir "$share"
   expect_namespaces mnt pid net ipc
   expect_share
   want 'how it is mounted' 'rw,nosuid,nodev,noexec' "$(cut -d ' ' -f 6 "/proc/$serving/mountinfo" | cut -d , -f 1-4)"
@@ -111,14 +111,14 @@ by_namespaces() {
 of_everything() {
   local file
   file=$(mktemp "$dir/XXXXXX")
-  serve "$passthrough" --stay --shared-dir /
+  serve "$passthrough" --shared-dir /
   [[ -e /proc/$serving/root/$file ]] || die 'the root is not there'
   stop
   rm "$file"
 }
 
 by_chroot() {
-  serve "$passthrough" --stay --shared-dir "$share" --sandbox chroot
+  serve "$passthrough" --shared-dir "$share" --sandbox chroot
   expect_namespaces
   echo text >"$share/seen"
   want 'its root' seen "$(ls "/proc/$serving/root/")"
@@ -127,14 +127,14 @@ by_chroot() {
   stop
   # With ids too.
   chown 100000:100000 "$share"
-  serve "$passthrough" --stay --shared-dir "$share" --sandbox chroot --uid-map :0:100000:1000: --gid-map :0:100000:1000:
+  serve "$passthrough" --shared-dir "$share" --sandbox chroot --uid-map :0:100000:1000: --gid-map :0:100000:1000:
   expect_namespaces user
   stop
   chown 0:0 "$share"
 }
 
 without() {
-  serve "$passthrough" --stay --shared-dir "$share" --sandbox none
+  serve "$passthrough" --shared-dir "$share" --sandbox none
   expect_namespaces
   want 'the one process' "$server" "$serving"
   stop
@@ -153,7 +153,7 @@ of_nothing() {
 
 by_an_ordinary_user() {
   chown "$DAEMON:$DAEMON" "$share" "$dir/run"
-  serve setpriv --reuid "$DAEMON" --regid "$DAEMON" --clear-groups -- "$passthrough" --stay --shared-dir "$share"
+  serve setpriv --reuid "$DAEMON" --regid "$DAEMON" --clear-groups -- "$passthrough" --shared-dir "$share"
   expect_namespaces mnt pid net ipc user
   expect_share
   stop
@@ -208,8 +208,8 @@ refusals() {
   refuses 'use --sandbox=none' setpriv --bounding-set -sys_chroot -- "$hello" --sandbox chroot
   refuses 'use --sandbox=chroot, as root, or --sandbox=none' unshare -Ur sh -c \
     'echo 0 >/proc/sys/user/max_pid_namespaces && exec "$@"' sh "$hello"
-  refuses "can't open '$dir/none': No such file" "$passthrough" --stay --shared-dir "$dir/none"
-  refuses "can't open '$dir/log': Not a directory" "$passthrough" --stay --shared-dir "$dir/log"
+  refuses "can't open '$dir/none': No such file" "$passthrough" --shared-dir "$dir/none"
+  refuses "can't open '$dir/log': Not a directory" "$passthrough" --shared-dir "$dir/log"
   refuses "must be namespace, chroot or none, not 'jail'" "$hello" --sandbox jail
   local status=0
   "$hello" --mountpoint "$dir" --sandbox namespace >"$dir/out" 2>&1 || status=$?
