@@ -255,6 +255,8 @@ int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtio
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const bool adds = (in->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) == 0;
   struct quota_change change;
+  if (!virtiofs_passthrough_quota_allows(fs, in->mode))
+    return -EOPNOTSUPP;
   int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
   if (rc == 0)
     rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node), (int)in->handle, in->offset,
