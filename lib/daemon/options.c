@@ -272,13 +272,15 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
                       const struct argp *argp, int argc, char **argv) {
   const struct virtiofs_daemon_dialect dialect = {
       .argp = argp, .program = config->spellings, .daemon = virtiofs_daemon_spellings};
+  char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : (char *)(uintptr_t) "virtiofs";
   int rc = virtiofs_daemon_compat_translate(&options->compat, &dialect, argc, argv);
+  if (rc == 0 && slash != NULL) /* getopt's own lines begin with all of it, others with the name alone */
+    memmove(options->compat.argv[0], options->compat.argv[0] + (program - argv[0]), strlen(program) + 1);
   if (rc == 0)
     return;
   /* The same line as for any other option, and status. */
-  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-  const char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "virtiofs";
-  const struct argp_state state = {.name = (char *)(uintptr_t)program};
+  const struct argp_state state = {.name = program};
   fail(&state, options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc), NULL);
 }
 
