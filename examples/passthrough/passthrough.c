@@ -30,6 +30,7 @@ struct settings {
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
+  struct limits limits;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
@@ -140,6 +141,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_INIT:
     state->child_inputs[0] = &settings->rights;
     state->child_inputs[1] = &settings->sharing;
+    state->child_inputs[2] = &settings->limits;
     return 0;
   case SHARED_DIR:
     settings->shared_dir = arg;
@@ -166,9 +168,33 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+/* What the options say, but for where the directory is. */
+static void configure(const struct settings *settings, struct virtiofs_passthrough_config *config) {
+  *config = (struct virtiofs_passthrough_config){
+      .size = sizeof(*config),
+      .device_nodes = settings->device_nodes,
+      .xattr = settings->xattr,
+      .xattrmap = settings->xattrmap,
+      .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
+      .inode_file_handles = settings->handles,
+      .inode_fds = settings->inode_fds,
+      .inode_idle_ms = settings->inode_idle_ms,
+      .hide_submounts = settings->hide_submounts,
+      .dax = settings->dax,
+      .keep_ids = true, /* the device has threads of its own */
+  };
+  rights_into(&settings->rights, config);
+  sharing_into(&settings->sharing, config);
+  limits_into(&settings->limits, config);
+}
+
 static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
+  struct virtiofs_passthrough_config wanted;
+  configure(settings, &wanted);
   config->root = settings->shared_dir;
+  config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
   rights_sandbox(&settings->rights, config);
   return 0;
 }
@@ -193,28 +219,14 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
-  struct virtiofs_passthrough_config config = {
-      .size = sizeof(config),
-      .shared_dir = dir,
-      .shared_fd = settings->shared_fd,
-      .proc_fd = inside->proc_fd,
-      .task_fd = inside->task_fd,
-      .log = *log,
-      .device_nodes = settings->device_nodes,
-      .xattr = settings->xattr,
-      .xattrmap = settings->xattrmap,
-      .posix_acl = settings->posix_acl,
-      .posix_acl_required = settings->needs_acl,
-      .inode_file_handles = settings->handles,
-      .inode_fds = settings->inode_fds,
-      .inode_idle_ms = settings->inode_idle_ms,
-      .hide_submounts = settings->hide_submounts,
-      .dax = settings->dax,
-      .keep_ids = true, /* the device has threads of its own */
-  };
+  struct virtiofs_passthrough_config config;
   struct virtiofs_passthrough *passthrough;
-  rights_into(&settings->rights, &config);
-  sharing_into(&settings->sharing, &config);
+  configure(settings, &config);
+  config.shared_dir = dir;
+  config.shared_fd = settings->shared_fd;
+  config.proc_fd = inside->proc_fd;
+  config.task_fd = inside->task_fd;
+  config.log = *log;
   if (dir == NULL && settings->shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
@@ -273,7 +285,8 @@ int main(int argc, char **argv) {
        0},
       {0},
   };
-  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {
+      {&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {&limits_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
   static struct settings settings;
   struct virtiofs_daemon_config config = {

@@ -19,6 +19,9 @@
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
  *   --rate=ops=N,bytes=N[,burst=MS] requests and bytes a second; more of a guest's wait
+ *   --max-inflight=N     requests of one queue that are worked on at once
+ *   --modcaps=+A:-B      keep capability A besides those that are needed, and give B up
+ *   --rlimit-nofile=N    most open descriptors, default 1,000,000 or what the host allows at most; 0: as it is
  *   --max-inodes=N       files that a guest may know
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
@@ -104,11 +107,11 @@ struct virtiofs_daemon_config {
 
   /**
    * After the options are parsed and the socket is made, and before the sandbox is entered: what the file system needs
-   * of the host. @config comes with what the options say; root, read_only, trees, users, groups and network may be
-   * added, and have to stay as long as the program. No thread of the library runs yet. The pointer is the one given to
-   * virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a tree of @config. Return
-   * 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the server sees an empty
-   * directory.
+   * of the host. @config comes with what the options say; root, read_only, trees, users, groups, network and
+   * capabilities may be added, and have to stay as long as the program. No thread of the library runs yet. The pointer
+   * is the one given to virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a
+   * tree of @config. Return 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the
+   * server sees an empty directory.
    */
   int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
 
@@ -148,10 +151,9 @@ struct virtiofs_daemon_config {
  * @ops:         the file system; copied
  * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
  *
- * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as
- * the hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
- * Then it goes into its sandbox, which is another process: this one waits for it outside, passes signals on, removes
- * the socket, and never returns.
+ * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, SIGPIPE and SIGXFSZ
+ * ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them. Then it goes into its sandbox, which is
+ * another process: this one waits for it outside, passes signals on, removes the socket, and never returns.
  *
  * Return, in the process that serves: its exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.

@@ -95,6 +95,9 @@ struct virtiofs_device_config {
   struct virtiofs_log log;        /**< where to speak; copied */
   const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
   void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */
+  uint32_t max_in_flight; /**< requests of one queue that are taken and not answered, up to 1024; 0: as many as it
+                             holds. More wait in the ring. The high-priority queue has no limit. What waits for
+                             something that another request has to bring must leave room for that */
   uint64_t rate_ops;      /**< requests a second, up to 10,000,000; 0: any. More wait in the ring; see also below */
   uint64_t rate_bytes;    /**< bytes a second of requests and replies together, 1024 .. 2^50; 0: any */
   uint32_t rate_burst_ms; /**< so much of a time without requests may be made up for, up to 60,000; 0: 100 */
@@ -129,7 +132,7 @@ VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_
 /**
  * virtiofs_device_mount - serve this host's own kernel until the mount is taken away
  * @dev:    serves nobody now
- * @config: where and how; its max_write and message_data are the device's to say
+ * @config: where and how; its max_write, message_data and, with `max_in_flight`, messages are the device's to say
  *
  * One thread for each request queue reads requests. Without pool threads as many requests that block as there are
  * queues hold up all others. Needs CAP_SYS_ADMIN.

@@ -88,13 +88,15 @@ struct virtiofs_passthrough_config {
                             is one to them, with numbers that may come twice */
   enum virtiofs_passthrough_dax dax;
   enum virtiofs_passthrough_cache cache;
-  bool writeback;        /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
-                              it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
-  bool allow_mmap;       /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
-  bool allow_direct_io;  /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
-  bool no_readdirplus;   /**< directories are listed without attributes */
-  bool no_posix_lock;    /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
-  bool no_flock;         /**< the same for locks of flock(2) */
+  bool writeback;       /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
+                             it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
+  bool allow_mmap;      /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
+  bool allow_direct_io; /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
+  bool no_readdirplus;  /**< directories are listed without attributes */
+  bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;        /**< the same for locks of flock(2) */
+  uint32_t max_locks; /**< ranges that one guest may have locked by fcntl(2), and processes of it with locks on a file,
+                          1 .. 2^20 of each, then ENOLCK; 0: 8192 */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
   bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
@@ -134,6 +136,18 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_p
                                                                const struct virtiofs_passthrough_config *config);
 
 /**
+ * virtiofs_passthrough_capabilities - what a process needs to serve so
+ * @config: shared_dir and shared_fd don't count
+ *
+ * For the capabilities of struct virtiofs_sandbox_config. What of them the process lacks limits what guests' users can
+ * do; what it has besides makes no difference to them, but for CAP_LINUX_IMMUTABLE (chattr +i) and CAP_SYS_RESOURCE
+ * (beyond quotas and into what a file system reserves for root).
+ *
+ * Return: a bit for each, 1 << CAP_CHOWN and so on. Threads: any. Looks at the host for security modules.
+ */
+VIRTIOFS_EXPORT uint64_t virtiofs_passthrough_capabilities(const struct virtiofs_passthrough_config *config);
+
+/**
  * virtiofs_passthrough_free - close it
  *
  * After the device that uses it is gone. NULL is fine. Threads: any, once.
@@ -147,6 +161,7 @@ struct virtiofs_passthrough_usage {
   uint64_t max_descriptors;
   uint64_t locks;            /**< of fcntl(2): ranges of files */
   uint64_t lock_waiters;     /**< locks that are waited for */
+  uint64_t max_locks;        /**< of one guest; 0: locks stay in the guests, as the next */
   uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */
 };
 

@@ -6,6 +6,7 @@
  * virtiofs_daemon_config what they need of the host. Others call, in this order, while they have one thread:
  *
  *   virtiofs_sandbox_enter()   another root directory, namespaces, a process outside
+ *   virtiofs_sandbox_drop()    capabilities
  *   ... open what is served
  *
  * docs/security.md says what each stage keeps away from whom.
@@ -107,6 +108,10 @@ struct virtiofs_sandbox_config {
   bool network; /**< the host's network stays reachable */
   struct virtiofs_sandbox_outside outside;
   struct virtiofs_log log; /**< what goes wrong */
+
+  uint64_t capabilities;        /**< those that are needed, 1 << CAP_CHOWN and so on, as far as the process has them */
+  uint64_t add_capabilities;    /**< those that the operator wants besides; the process must have them */
+  uint64_t remove_capabilities; /**< those that he takes away, wherever they come from */
 };
 
 /** What the process finds inside. Append-only. */
@@ -139,6 +144,27 @@ struct virtiofs_sandbox_inside {
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_enter(struct virtiofs_sandbox_inside *inside,
                                                              const struct virtiofs_sandbox_config *config);
+
+/**
+ * virtiofs_sandbox_drop - give up all other capabilities, for good
+ * @config: the same; capabilities, add_capabilities, remove_capabilities and mode count
+ *
+ * Afterwards no program that the process might run gets more (no_new_privs, bounding set), and but for
+ * VIRTIOFS_SANDBOX_NONE its memory is out of reach of debuggers and core files, as it has the guest's.
+ *
+ * Return: 0; -EPERM if it lacks one of add_capabilities; -errno. The log has said why. Threads: the process's only one;
+ * those that it starts later have no more than it has.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_drop(const struct virtiofs_sandbox_config *config);
+
+/**
+ * virtiofs_sandbox_modcaps - read "+sys_admin:-chown"
+ * @text:        names as in capabilities(7), in any case, with or without "cap_"; what comes later counts
+ * @add, @remove: changed
+ *
+ * Return: 0; -EINVAL. Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_modcaps(const char *text, uint64_t *add, uint64_t *remove);
 
 #ifdef __cplusplus
 }

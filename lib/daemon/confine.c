@@ -2,6 +2,7 @@
 #include "daemon/confine.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/socket.h>
 
 /* What the one inside has to say: one byte. */
@@ -39,30 +40,47 @@ static void end_outside(void *ctx, int status) {
 
 /* ---- both ---- */
 
-int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
+/* What it takes to mount, and to take the mount away in the end. */
+static uint64_t to_mount(void) {
+  return UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_DAC_READ_SEARCH;
+}
+
+static int make_config(struct virtiofs_daemon_confined *confined) {
   const struct virtiofs_daemon_share_setup *setup = confined->setup;
-  const struct virtiofs_daemon_config *config = setup->config;
-  struct virtiofs_sandbox_config sandbox = {
-      .size = sizeof(sandbox),
-      .mode = setup->options->sandbox.mode,
+  const struct virtiofs_daemon_options *options = setup->options;
+  confined->config = (struct virtiofs_sandbox_config){
+      .size = sizeof(confined->config),
+      .mode = options->sandbox.mode,
       .outside = {.ctx = confined, .begin = begin_outside, .request = hear, .ended = end_outside},
       .log = setup->log,
+      .capabilities = options->mountpoint != NULL ? to_mount() : 0,
+      .add_capabilities = options->sandbox.add_capabilities,
+      .remove_capabilities = options->sandbox.remove_capabilities,
   };
+  return setup->config->sandbox != NULL ? setup->config->sandbox(setup->fs, &confined->config) : 0;
+}
+
+int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
+  const struct virtiofs_daemon_share_setup *setup = confined->setup;
   confined->inside = (struct virtiofs_sandbox_inside){.channel = -1};
-  int rc = config->sandbox != NULL ? config->sandbox(setup->fs, &sandbox) : 0;
+  int rc = make_config(confined);
   if (rc == 0)
-    rc = virtiofs_sandbox_enter(&confined->inside, &sandbox);
+    rc = virtiofs_sandbox_enter(&confined->inside, &confined->config);
   if (confined->inside.other) {
     virtiofs_daemon_share_inside(confined->share);
     virtiofs_daemon_metrics_inside(setup->metrics);
     virtiofs_daemon_ready_inside(confined->ready);
   }
-  if (rc == 0 && config->entered != NULL)
-    config->entered(setup->fs, &confined->inside);
+  if (rc == 0 && setup->config->entered != NULL)
+    setup->config->entered(setup->fs, &confined->inside);
   return rc;
 }
 
 /* ---- inside ---- */
+
+int virtiofs_daemon_confine_more(const struct virtiofs_daemon_confined *confined) {
+  return virtiofs_sandbox_drop(&confined->config);
+}
 
 void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined) {
   virtiofs_daemon_ready_tell(confined->ready);

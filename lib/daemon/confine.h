@@ -12,7 +12,8 @@ struct virtiofs_daemon_confined {
   const struct virtiofs_daemon_share_setup *setup;
   struct virtiofs_daemon_share *share;
   struct virtiofs_daemon_ready *ready;
-  struct virtiofs_sandbox_inside inside; /* set */
+  struct virtiofs_sandbox_config config; /* set, as the rest */
+  struct virtiofs_sandbox_inside inside;
 };
 
 /**
@@ -20,6 +21,9 @@ struct virtiofs_daemon_confined {
  * ready, and never returns. To be there as long as the server. 0; -errno after a line on stderr or in the log.
  */
 int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined);
+
+/* Gives up capabilities. 0; -errno after a line in the log. */
+int virtiofs_daemon_confine_more(const struct virtiofs_daemon_confined *confined);
 
 /* The server is ready: in place of virtiofs_daemon_ready_tell(). */
 void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined);

@@ -62,7 +62,10 @@ static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon
   const struct virtiofs_daemon_config *config = setup->config;
   struct virtiofs_daemon_share *share = NULL;
   struct virtiofs_daemon_confined confined = {.setup = setup, .ready = ready};
+  const struct virtiofs_daemon_sandbox_options *limits = &setup->options->sandbox;
   int rc = virtiofs_daemon_process_prepare(setup->program);
+  if (rc == 0)
+    rc = virtiofs_daemon_process_files(setup->program, limits->open_files_said, limits->open_files);
   virtiofs_daemon_signals_hold();
   if (rc == 0)
     rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
@@ -73,6 +76,8 @@ static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon
     rc = virtiofs_daemon_confine(&confined);
   if (rc == 0 && config->isolate != NULL)
     rc = config->isolate(setup->fs, &setup->log);
+  if (rc == 0)
+    rc = virtiofs_daemon_confine_more(&confined);
   if (rc == 0)
     rc = virtiofs_daemon_share_start(share);
   if (rc == 0)

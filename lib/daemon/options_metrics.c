@@ -15,6 +15,7 @@
 #define RATE_BYTES_MIN 1024U
 #define RATE_BYTES_MAX (UINT64_C(1) << 50)
 #define BURST_MAX 60000U
+#define IN_FLIGHT_MAX 1024U
 #define RATE_PART_MAX 40
 
 /* Beside those of options.c. */
@@ -23,6 +24,7 @@ enum {
   KEY_MAX_INODES,
   KEY_MAX_HANDLES,
   KEY_RATE,
+  KEY_MAX_INFLIGHT,
 };
 
 static const struct argp_option argp_options[] = {
@@ -33,6 +35,8 @@ static const struct argp_option argp_options[] = {
      "Requests a second, bytes a second (K, M, G or T after it for more), or both: more of a guest's wait", 0},
     {"max-inodes", KEY_MAX_INODES, "N", 0, "Files that a guest may know, 1 to 134217728 (default 1048576)", 0},
     {"max-handles", KEY_MAX_HANDLES, "N", 0, "Files that a guest may have open, 1 to 134217728 (default 65536)", 0},
+    {"max-inflight", KEY_MAX_INFLIGHT, "N", 0,
+     "Requests of one queue that are worked on at once, 1 to 1024 (default: as many as it holds)", 0},
     {0},
 };
 
@@ -106,6 +110,7 @@ static error_t parse_rate(const struct argp_state *state, struct virtiofs_daemon
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct virtiofs_daemon_limits *limits = state->input;
+  uint64_t value;
   switch (key) {
   case KEY_METRICS:
     if (is_share(state))
@@ -114,6 +119,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return arg[0] != 0 ? 0 : fail(state, "--metrics must be a path, 127.0.0.1:PORT or [::1]:PORT, not", arg);
   case KEY_RATE:
     return parse_rate(state, limits, arg);
+  case KEY_MAX_INFLIGHT:
+    if (!number(arg, 1, IN_FLIGHT_MAX, &value))
+      return fail(state, "--max-inflight must be 1 to 1024, not", arg);
+    limits->max_in_flight = (uint32_t)value;
+    return 0;
   case KEY_MAX_INODES:
     return number(arg, 1, IDS_MAX, &limits->max_inodes) ? 0
                                                         : fail(state, "--max-inodes must be 1 to 134217728, not", arg);

@@ -65,7 +65,7 @@ static int complete_config(struct virtiofs_device_config *config) {
     config->poll_us = VIRTIOFS_POLL_DEFAULT;
   else if (config->poll_us == VIRTIOFS_POLL_NONE)
     config->poll_us = 0;
-  if (!is_rate(config))
+  if (!is_rate(config) || config->max_in_flight > VIRTIOFS_QUEUE_MAX_SIZE)
     return -EINVAL;
   if (config->ops == NULL || config->request_queues > VIRTIOFS_REQUEST_QUEUES_MAX ||
       config->pool_threads > VIRTIOFS_POOL_MAX || config->max_write < MIN_WRITE || config->max_write > MAX_WRITE ||
@@ -109,6 +109,7 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->tap_ctx = config->tap_ctx;
     queue->late = &dev->late;
     queue->rate = i != VIRTIOFS_LANE_HIPRIO ? dev->rate : NULL;
+    queue->max_in_flight = i != VIRTIOFS_LANE_HIPRIO ? config->max_in_flight : 0;
     queue->charge_max = config->max_write + CHARGE_MORE;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
@@ -142,6 +143,7 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   dev->pool_threads = config.pool_threads;
   dev->max_write = config.max_write;
   dev->drain_ms = config.drain_ms;
+  dev->max_in_flight = config.max_in_flight;
   dev->vrings = 1 + config.request_queues;
   dev->poll_fd = -1;
   /* Not made yet, which is not descriptor 0. */

@@ -324,6 +324,8 @@ int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fus
   config.size = sizeof(config);
   config.max_write = dev->max_write;
   config.message_data = sizeof(struct item);
+  if (dev->max_in_flight != 0)
+    config.messages = dev->max_in_flight;
   virtiofs_device_share_counters(dev, true);
   if (!dev->pool.started)
     rc = virtiofs_pool_start(&dev->pool, dev->pool_threads);

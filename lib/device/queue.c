@@ -126,6 +126,7 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
   queue->driver = setup->driver;
   queue->device = setup->device;
   queue->in_flight = 0;
+  queue->room = queue->max_in_flight != 0 && queue->max_in_flight < queue->num ? queue->max_in_flight : queue->num;
   queue->broken = false;
   queue->lost = false;
   queue->exited = false;

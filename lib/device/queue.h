@@ -55,6 +55,7 @@ struct virtiofs_queue {
   void *tap_ctx;
   struct virtiofs_counters *counters;
   struct virtiofs_rate *rate; /* NULL: there is none, or not for this queue */
+  uint32_t max_in_flight;     /* 0: as many as the ring holds */
   uint32_t charge_max;        /* of a request, and of a reply */
   struct virtiofs_late *late;
   /* In this process; NULL: behind a socket. */
@@ -92,6 +93,7 @@ struct virtiofs_queue {
   struct virtiofs_lookout lookout;
   uint64_t features, desc, driver, device;
   uint32_t num, in_flight;
+  uint32_t room; /* for so many in flight */
   int kick_fd, call_fd, err_fd;
   uint64_t timer_ns;          /* when @timer_fd is; 0: never */
   bool call_waits, err_waits; /* to write there might mean to wait */

@@ -292,9 +292,10 @@ static void announce_exit(struct virtiofs_queue *queue) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-/* May the ring be looked at? Not while all it can hold is in flight: whatever is there then is not to be taken yet. */
+/* May the ring be looked at? Not while all there is room for is in flight: whatever is there then is not to be taken
+ * yet. */
 static bool takes(const struct virtiofs_queue *queue, bool stop) {
-  return !stop && !queue->broken && queue->in_flight < queue->num;
+  return !stop && !queue->broken && queue->in_flight < queue->room;
 }
 
 /* Until there may be something to do. */

@@ -454,8 +454,32 @@ static void a_ring_without_kicks(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_bench_setup, device_bench_teardown)
 
+/* What is beyond waits in the ring, and no longer than that. */
+static void no_more_at_once_than_allowed(void **state) {
+  struct device_bench *b = *state;
+  enum { COUNT = 7, MOST = 3 };
+  struct fuse_request r;
+  struct device_call calls[COUNT];
+  b->config.max_in_flight = MOST;
+  device_bench_start(b, 2, DEVICE_F_INDIRECT);
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
+  fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
+  for (unsigned i = 0; i < COUNT; i++)
+    calls[i] = device_send(b, 1, &r);
+  for (unsigned i = 0; i < COUNT; i++) {
+    unsigned left = COUNT - i < MOST ? COUNT - i : MOST;
+    script_fs_wait_pending(&b->fs, left);
+    fuse_request_forget(&r, 12345, 1); /* the high-priority queue has no limit */
+    assert_int_equal(device_ask(b, 0, &r, NULL, 0), 0);
+    assert_int_equal(script_fs_pending(&b->fs), left);
+    script_fs_answer(&b->fs, 0);
+    (void)device_wait(b, calls, COUNT);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(no_more_at_once_than_allowed, device_bench_setup, device_bench_teardown),
       TEST(all_kinds_of_rings),
       TEST(many_at_once),
       TEST(two_queues_at_once),

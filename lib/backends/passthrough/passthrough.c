@@ -37,7 +37,7 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
   bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
                (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
                (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY &&
-               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE;
+               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE && to->max_locks <= LOCK_MAX_MOST;
   if (to->shared_dir == NULL && to->shared_fd != 0)
     to->shared_dir = "the directory";
   return to->shared_dir == NULL || to->shared_fd < 0 || !known ? -EINVAL : 0;
@@ -177,7 +177,9 @@ static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_p
 static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->posix_lock = !wanted->no_posix_lock;
   fs->flock = !wanted->no_flock;
-  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
+  return fs->posix_lock || fs->flock
+             ? virtiofs_passthrough_locks_new(&fs->locks, wanted->max_locks, wanted->lock_waiters)
+             : 0;
 }
 
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
