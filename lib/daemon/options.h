@@ -23,6 +23,8 @@ struct virtiofs_daemon_options {
   uint32_t record_data;
   enum virtiofs_log_level log_level;
   bool print_capabilities;
+  const char *control; /* socket by which shares are added; NULL: none */
+  const char *shares;  /* file that has those from the start; NULL: none */
 };
 
 /* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is

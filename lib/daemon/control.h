@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** A process with several shares, and the socket by which they are added and removed: docs/control.md. */
+#ifndef VIRTIOFS_LIB_DAEMON_CONTROL_H
+#define VIRTIOFS_LIB_DAEMON_CONTROL_H
+
+#include "daemon/share.h"
+
+struct virtiofs_daemon_control;
+
+/**
+ * What has to be done before the process gives up its rights: the control socket, and those of the shares that are
+ * there from the start. @setup: of the process; borrowed until the end. 0; -errno, after a line on stderr.
+ */
+int virtiofs_daemon_control_open(struct virtiofs_daemon_control **out, const struct virtiofs_daemon_share_setup *setup);
+
+/**
+ * Until it is stopped, or without a control socket until all shares have ended. 0; -errno, after a line on stderr or in
+ * the log: a share that is there from the start can't be started, or all have failed.
+ */
+int virtiofs_daemon_control_run(struct virtiofs_daemon_control *control);
+
+/* From any thread; also before it runs. */
+void virtiofs_daemon_control_stop(struct virtiofs_daemon_control *control);
+
+/* NULL is fine. */
+void virtiofs_daemon_control_free(struct virtiofs_daemon_control *control);
+
+#endif
