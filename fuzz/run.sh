@@ -24,7 +24,7 @@ failed=0
 for target in "$@"; do
   # What speaks FUSE knows its words.
   words=()
-  case $target in fuse_* | session_*) words=(-dict="$root/fuzz/fuse.dict") ;; esac
+  case $target in device_* | fuse_* | session_*) words=(-dict="$root/fuzz/fuse.dict") ;; esac
   mkdir -p "$build/found/$target"
   if (cd "$build" && "./$target" -max_total_time="$seconds" -max_len=8192 -print_final_stats=1 \
     ${words[@]+"${words[@]}"} \

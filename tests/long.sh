@@ -51,7 +51,7 @@ trap cleanup EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT HUP
 
-server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir} --queues {queues} --device-nodes"; }
+server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --stay --socket-path {socket} --shared-dir {dir} --queues {queues} --device-nodes"; }
 
 step_peers() {
   "$here/peers.sh" all

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c rights.c sharing.c -o virtiofs-passthrough $(pkg-config --cflags --libs libvirtiofs-daemon) */
+ * cc passthrough.c rights.c sharing.c spellings.c -o virtiofs-passthrough $(pkg-config --cflags --libs
+ * libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "rights.h"
 #include "sharing.h"
+#include "spellings.h"
 
 #define MOST_FDS (1 << 20)
 #define MOST_IDLE 3600
@@ -34,7 +36,18 @@ struct settings {
 };
 
 /* Options that have no letter. */
-enum { NO_XATTR = 256, XATTRMAP, POSIX_ACL, FILE_HANDLES, INODE_FDS, INODE_IDLE, SUBMOUNTS, NO_SUBMOUNTS, DAX };
+enum {
+  SHARED_DIR = 256,
+  NO_XATTR,
+  XATTRMAP,
+  POSIX_ACL,
+  FILE_HANDLES,
+  INODE_FDS,
+  INODE_IDLE,
+  SUBMOUNTS,
+  NO_SUBMOUNTS,
+  DAX
+};
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
@@ -123,7 +136,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     state->child_inputs[0] = &settings->rights;
     state->child_inputs[1] = &settings->sharing;
     return 0;
-  case 'd':
+  case SHARED_DIR:
     settings->shared_dir = arg;
     return 0;
   case 'n':
@@ -181,6 +194,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
       .inode_idle_ms = settings->inode_idle_ms,
       .hide_submounts = settings->hide_submounts,
       .dax = settings->dax,
+      .keep_ids = true, /* the device has threads of its own */
   };
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
@@ -219,7 +233,7 @@ static void share_free(void *fs) {
 
 int main(int argc, char **argv) {
   static const struct argp_option options[] = {
-      {"shared-dir", 'd', "DIR", 0, "Serve this directory (required)", 0},
+      {"shared-dir", SHARED_DIR, "DIR", 0, "Serve this directory (required)", 0},
       {"device-nodes", 'n', NULL, 0,
        "Let guests make device nodes, which anybody who can reach them may open on this host", 0},
       {"xattr", 'x', NULL, 0, "Extended attributes", 0},
@@ -256,6 +270,9 @@ int main(int argc, char **argv) {
       .isolate = isolate,
       .start = start,
       .stop = stop,
+      .spellings = spellings,
+      .log_env = "RUST_LOG",
+      .once = true,
       .share_new = share_new,
       .share_free = share_free,
   };

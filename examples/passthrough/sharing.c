@@ -9,6 +9,7 @@
 
 #define SECOND UINT64_C(1000000000)
 #define LOCK_WAITERS_MAX 65536
+#define TIMEOUT_MAX 86400.0
 
 /* Options that have no letter; those of the program's other files have other keys. */
 enum {
@@ -25,6 +26,7 @@ enum {
   FLOCK,
   NO_FLOCK,
   LOCK_WAITERS,
+  TIMEOUT,
 };
 
 static error_t parse_cache(const struct argp_state *state, struct sharing *sharing, const char *mode) {
@@ -48,6 +50,19 @@ static error_t parse_cache(const struct argp_state *state, struct sharing *shari
   return virtiofs_daemon_option_error(state, "--cache must be never, auto, metadata or always, not '%s'", mode);
 }
 
+/* Seconds, with a fraction if need be. */
+static error_t parse_timeout(const struct argp_state *state, const char *text, struct sharing *sharing) {
+  char *end;
+  errno = 0;
+  double seconds = strtod(text, &end);
+  bool right = errno == 0 && end != text && *end == 0 && text[0] >= '0' && text[0] <= '9';
+  if (!right || seconds > TIMEOUT_MAX)
+    return virtiofs_daemon_option_error(state, "--timeout must be 0 to 86400 seconds, not '%s'", text);
+  sharing->timeout_ns = (uint64_t)(seconds * (double)SECOND);
+  sharing->has_timeout = true;
+  return 0;
+}
+
 static error_t parse_waiters(const struct argp_state *state, const char *text, uint32_t *waiters) {
   char *end;
   errno = 0;
@@ -66,6 +81,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'c':
     return parse_cache(state, sharing, arg);
+  case TIMEOUT:
+    return parse_timeout(state, arg, sharing);
   case WRITEBACK:
   case NO_WRITEBACK:
     sharing->writeback = key == WRITEBACK;
@@ -103,6 +120,8 @@ static const struct argp_option options[] = {
      "What a guest may keep: never (nothing), auto (names and attributes for a second, contents while nobody changes "
      "them; the default), metadata (names and attributes for a day, no contents), always (all for a day)",
      0},
+    {"timeout", TIMEOUT, "SECONDS", 0,
+     "How long names and attributes are kept, 0 to 86400, with a fraction if need be; default: as --cache has it", 0},
     {"writeback", WRITEBACK, NULL, 0, "What a guest writes goes to the host later: the files are that guest's alone",
      0},
     {"no-writeback", NO_WRITEBACK, NULL, 0, "It goes there at once, the default", 0},
@@ -123,8 +142,7 @@ static const struct argp_option options[] = {
 const struct argp sharing_argp = {.options = options, .parser = parse};
 
 void sharing_into(const struct sharing *sharing, struct virtiofs_passthrough_config *config) {
-  config->entry_valid_ns = sharing->valid_ns;
-  config->attr_valid_ns = sharing->valid_ns;
+  config->entry_valid_ns = config->attr_valid_ns = sharing->has_timeout ? sharing->timeout_ns : sharing->valid_ns;
   config->cache = sharing->cache;
   config->writeback = sharing->writeback;
   config->allow_mmap = sharing->allow_mmap;

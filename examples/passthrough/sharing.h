@@ -9,7 +9,8 @@
 
 /** What they say; input of sharing_argp, which begins with the defaults. */
 struct sharing {
-  uint64_t valid_ns; /* of names and attributes */
+  uint64_t valid_ns, timeout_ns; /* of names and attributes: by the cache's mode, */
+  bool has_timeout;              /* or as it was said */
   enum virtiofs_passthrough_cache cache;
   bool writeback, allow_mmap, allow_direct_io;
   bool readdirplus, no_readdirplus; /* neither: as the cache has it */

@@ -4,18 +4,25 @@
  *
  * Every program written with it has the same command line:
  *   --socket-path=PATH   listen there for a front-end (QEMU, cloud-hypervisor, ...)
- *   --fd=N               or use this inherited descriptor, a listening UNIX socket
+ *   --socket-group=GROUP and let this group connect
+ *   --fd=N               or use this inherited descriptor, a listening UNIX socket; a service manager's
+ *                        (LISTEN_FDS) is used where none of these is given
  *   --mountpoint=DIR     or mount the file system on this host, without a virtual machine
  *   --tag=TAG            name under which the guest mounts, for front-ends that ask the device
  *   --queues=N           request queues, 1 .. 64, default 1; threads that read a mount's requests, default 4
  *   --thread-pool-size=N threads for operations that block, 0 .. 64
- *   --log-level=LEVEL    error, warn, info, debug or trace
+ *   --log-level=LEVEL    error, warn, info, debug, trace or off
+ *   --syslog             lines go to the system's log
+ *   --once, --stay       end when the front-end leaves, or wait for the next one
+ *   --daemonize          go on in the background once front-ends may connect
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
- * The server keeps the socket when a front-end leaves and serves the next; a mount ends it when it is taken
- * away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away.
+ * and some of virtiofsd's spellings (docs/virtiofs-passthrough.1 has them all). The server keeps the socket when a
+ * front-end leaves and serves the next, unless --once is given or the program's default; a mount ends it when it is
+ * taken away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away; with --once SIGTERM and SIGHUP
+ * end it with status 1. A service manager is told when front-ends may connect (NOTIFY_SOCKET).
  */
 #ifndef VIRTIOFS_DAEMON_H
 #define VIRTIOFS_DAEMON_H
@@ -37,6 +44,26 @@ struct virtiofs_daemon_share_in {
                          until @start has returned; -1: none was given */
 };
 
+/** What becomes of another spelling. */
+enum virtiofs_daemon_spelling_kind {
+  VIRTIOFS_DAEMON_SPELLING_OLD,     /**< it is the option, and a warning says so */
+  VIRTIOFS_DAEMON_SPELLING_ALIAS,   /**< it is the option */
+  VIRTIOFS_DAEMON_SPELLING_IGNORED, /**< nothing, and a warning says why */
+  VIRTIOFS_DAEMON_SPELLING_REFUSED  /**< the program ends with status 1 and says why */
+};
+
+/**
+ * Another way to say something on the command line, as launchers know it from another program. It is replaced where it
+ * stands before the command line is parsed, so that what comes later still counts.
+ */
+struct virtiofs_daemon_spelling {
+  const char *old;    /**< "--name", "-n", or "-o name" for a word of -o NAME,NAME=VALUE...; with "=" at its end where a
+                           value is given with it; not abbreviated; NULL: the table's end */
+  const char *option; /**< with OLD and ALIAS: "--name" or "--name=value"; with "=" at its end: the value goes there */
+  const char *why;    /**< with IGNORED and REFUSED: the rest of the line */
+  enum virtiofs_daemon_spelling_kind kind;
+};
+
 /** What a program may add to the common command line. Zero means default. */
 struct virtiofs_daemon_config {
   size_t size;             /**< sizeof(struct virtiofs_daemon_config) */
@@ -54,9 +81,9 @@ struct virtiofs_daemon_config {
   int (*isolate)(void *fs, const struct virtiofs_log *log);
 
   /**
-   * After the options are parsed and the socket is made, and before a front-end is served: prepare the file system. *@fs is the pointer given to
-   * virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then. Return 0, or -errno after
-   * having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
+   * After the options are parsed and the socket is made, and before a front-end is served: prepare the file system.
+   * *@fs is the pointer given to virtiofs_daemon_main() and may be set to another, which virtiofs_req_fs() gives then.
+   * Return 0, or -errno after having said why on stderr; the program then ends with status 1. NULL: nothing to prepare.
    */
   int (*start)(void **fs, const struct virtiofs_log *log);
 
@@ -78,6 +105,12 @@ struct virtiofs_daemon_config {
 
   /** What share_new() has left in *@fs is not used any more. It may not have been started. May be NULL. */
   void (*share_free)(void *fs);
+
+  const struct virtiofs_daemon_spelling *spellings; /**< other ways to give options, borrowed; NULL: those that every
+                                                         program has, which docs/virtiofs-passthrough.1 lists, alone */
+  const char *log_env; /**< a variable of the environment that says the log level, as env_logger's do, and wins over
+                            --log-level; NULL: none */
+  bool once;           /**< end when the front-end leaves unless --stay is given; else --once ends it */
 };
 
 /**

@@ -88,6 +88,7 @@ struct virtiofs_device_config {
   struct virtiofs_log log;        /**< where to speak; copied */
   const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
   void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */
+  bool timed; /**< measure how long requests take (stats.h): the clock is read once or twice for each */
 };
 
 /**

@@ -97,10 +97,12 @@ struct virtiofs_passthrough_config {
   bool no_flock;         /**< the same for locks of flock(2) */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
+                      for a guest's user stays that user until an operation needs another or the server; only on file
+                      systems whose rights this kernel judges alone */
   int shared_fd; /**< a descriptor of the directory, above 0, of which another is made during the call; O_PATH is
-                    enough.
-                      @shared_dir is not opened then, and names it in the log. For a process that can't reach it; 0:
-                      none */
+                      enough. @shared_dir is not opened then, and names it in the log. For a process that can't reach
+                      it; 0: none */
 };
 
 /**
@@ -117,7 +119,8 @@ struct virtiofs_passthrough_config {
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
  * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between
  * operations a thread that calls them has the process's ids and capabilities, but for CAP_FSETID, which it may lack
- * where @killpriv_v2 is on. Nobody else may change a thread's ids or capabilities once it has called one.
+ * where @killpriv_v2 is on, and unless @keep_ids. Nobody else may change a thread's ids or capabilities once it has
+ * called one.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_passthrough **out,
                                                                const struct virtiofs_passthrough_config *config);

@@ -47,9 +47,11 @@ struct virtiofs_transport_driver {
   void (*broken)(void *ctx, uint32_t queue);
   void *ctx;  /**< of the two */
   bool polls; /**< process is called all the time: the device need not be notified */
-  /** Maps files into the guest's DAX window, from within process (dax.h); copied. NULL: the guest has none. At stop all is
-   * unmapped. */
+  /** Maps files into the guest's DAX window, from within process (dax.h); copied. NULL: the guest has none. At stop all
+   * is unmapped. */
   const struct virtiofs_dax_mapper *mapper;
+  bool has_memory_fd; /**< @map is one region, the whole of a file, and @memory_fd is of that file */
+  int memory_fd;      /**< for a VMM whose device is in another process; borrowed during start */
 };
 
 /** A queue that the driver has set up. */

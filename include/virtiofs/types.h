@@ -91,7 +91,8 @@ struct virtiofs_attr {
  * virtiofs_data_copy() first. Memory that is given for writing (READ) must not be read.
  */
 struct virtiofs_data {
-  const struct iovec *iov; /**< segments, for preadv(2) and pwritev(2); more than IOV_MAX (1024) are possible */
+  const struct iovec *iov; /**< segments, for preadv(2) and pwritev(2); more than IOV_MAX (1024) are possible; of a READ
+                                or WRITE never NULL */
   uint32_t count;          /**< segments; 0 if @size is 0 */
   size_t size;             /**< bytes in all segments */
 };

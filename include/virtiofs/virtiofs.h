@@ -8,6 +8,7 @@
 #include <virtiofs/device.h>
 #include <virtiofs/log.h>
 #include <virtiofs/request.h>
+#include <virtiofs/stats.h>
 #include <virtiofs/types.h>
 #include <virtiofs/version.h>
 

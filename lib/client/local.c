@@ -18,7 +18,11 @@ int virtiofs_client_local_negotiate(struct virtiofs_client *client) {
 int virtiofs_client_local_memory(struct virtiofs_client *client) {
   struct virtiofs_memory_region region = {
       .gpa = VIRTIOFS_CLIENT_GPA, .size = client->size, .uva = (uintptr_t)client->memory, .host = client->memory};
-  struct virtiofs_transport_driver driver = {.size = sizeof(driver), .features = client->fe.features, .polls = true};
+  struct virtiofs_transport_driver driver = {.size = sizeof(driver),
+                                             .features = client->fe.features,
+                                             .polls = true,
+                                             .has_memory_fd = true,
+                                             .memory_fd = client->memory_fd};
   struct virtiofs_dax_mapper mapper = {.cuts = true, .step = virtiofs_host_window_step};
   if (client->window != NULL) {
     mapper.len = virtiofs_host_window_len(client->window);

@@ -25,7 +25,8 @@ struct virtiofs_daemon_control {
   struct virtiofs_daemon_listener listener; /* fd -1: none */
   int stop_fd;
   struct virtiofs_daemon_commands commands;
-  uint64_t initial; /* the last share that was there from the start; 0: they have all started */
+  uint64_t initial; /* the last share that was there from the start */
+  bool started;     /* they have all started */
   int rc;           /* why it ends */
   bool ending;
   bool out_of_fds; /* nobody is let in for a moment */
@@ -187,7 +188,7 @@ static bool look(void *ctx, const struct virtiofs_daemon_share_view *view) {
 }
 
 static struct survey survey(const struct virtiofs_daemon_control *control) {
-  struct survey now = {.initial = control->initial, .all_ended = true};
+  struct survey now = {.initial = control->started ? 0 : control->initial, .all_ended = true};
   virtiofs_daemon_shares_each(control->commands.shares, look, &now);
   return now;
 }
@@ -199,8 +200,7 @@ static void settle(struct virtiofs_daemon_control *control) {
   struct survey now = survey(control);
   for (; now.useless != 0; now = survey(control))
     virtiofs_daemon_shares_forget(shares, now.useless);
-  if (!now.starting)
-    control->initial = 0;
+  control->started |= !now.starting;
   if (now.failed != 0 || (now.all_ended && control->listener.fd < 0)) {
     control->rc = now.failed != 0 ? now.failed : now.broken;
     control->ending = true;
@@ -247,13 +247,18 @@ static int step(struct virtiofs_daemon_control *control) {
   return 0;
 }
 
-int virtiofs_daemon_control_run(struct virtiofs_daemon_control *control) {
+int virtiofs_daemon_control_run(struct virtiofs_daemon_control *control, void (*started)(void *ctx), void *ctx) {
+  bool told = false;
   int rc = virtiofs_daemon_shares_run(control->commands.shares);
   if (rc != 0)
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", control->setup.program, strerror(-rc));
   settle(control);
-  while (rc == 0 && !control->ending)
+  while (rc == 0 && !control->ending) {
+    if (control->started && !told)
+      started(ctx);
+    told = control->started;
     rc = step(control);
+  }
   return rc != 0 ? rc : control->rc;
 }
 
@@ -265,7 +270,7 @@ static int open_socket(struct virtiofs_daemon_control *control) {
   const char *path = control->setup.options->control;
   if (path == NULL)
     return 0;
-  int rc = virtiofs_daemon_listen_path(&control->listener, control->setup.program, path);
+  int rc = virtiofs_daemon_listen_path(&control->listener, control->setup.program, path, NULL);
   if (rc != 0)
     return rc;
   /* The same again for more than one who waits. */

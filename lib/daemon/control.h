@@ -15,9 +15,10 @@ int virtiofs_daemon_control_open(struct virtiofs_daemon_control **out, const str
 
 /**
  * Until it is stopped, or without a control socket until all shares have ended. 0; -errno, after a line on stderr or in
- * the log: a share that is there from the start can't be started, or all have failed.
+ * the log: a share that is there from the start can't be started, or all have failed. @started is called when those
+ * have all started.
  */
-int virtiofs_daemon_control_run(struct virtiofs_daemon_control *control);
+int virtiofs_daemon_control_run(struct virtiofs_daemon_control *control, void (*started)(void *ctx), void *ctx);
 
 /* From any thread; also before it runs. */
 void virtiofs_daemon_control_stop(struct virtiofs_daemon_control *control);

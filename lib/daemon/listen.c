@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define NO_GROUP ((gid_t)-1)
 
 static int fail(const char *program, const char *what, const char *name, int error) {
   (void)fprintf(stderr, "%s: %s %s: %s\n", program, what, name, strerror(error));
@@ -79,33 +83,58 @@ static int remove_stale(const struct virtiofs_daemon_listener *listener, const c
   return unlink(path) == 0 || errno == ENOENT ? 0 : fail(program, "cannot replace", path, errno);
 }
 
-static int bind_path(struct virtiofs_daemon_listener *listener, const char *program) {
+/* By its name, or else its number. */
+static int find_group(const char *program, const char *group, gid_t *gid) {
+  char *end;
+  *gid = NO_GROUP;
+  if (group == NULL)
+    return 0;
+  errno = 0;
+  const struct group *entry = getgrnam(group);
+  unsigned long number = strtoul(group, &end, 10);
+  if (entry != NULL)
+    *gid = entry->gr_gid;
+  else if (group[0] >= '0' && group[0] <= '9' && *end == 0 && number < NO_GROUP)
+    *gid = (gid_t)number;
+  else
+    return fail(program, "there is no group", group, ENOENT);
+  return 0;
+}
+
+static int bind_path(struct virtiofs_daemon_listener *listener, const char *program, gid_t gid) {
   struct sockaddr_un addr;
   fill_address(&addr, listener);
   listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener->fd < 0)
     return fail(program, "cannot make a socket for", listener->path, errno);
-  mode_t before = umask(0077);
+  mode_t before = umask(gid != NO_GROUP ? 0117 : 0077);
   int rc = bind(listener->fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
   umask(before);
   listener->bound = rc == 0;
+  /* Before listen(): until then nobody can connect, whichever group it has. */
+  if (rc == 0 && gid != NO_GROUP && fchownat(AT_FDCWD, listener->path, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) != 0)
+    rc = errno;
   if (rc == 0 && listen(listener->fd, 1) != 0)
     rc = errno;
   return rc == 0 ? 0 : fail(program, "cannot listen on", listener->path, rc);
 }
 
-int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path) {
+int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path,
+                                const char *group) {
   size_t len = strlen(path);
+  gid_t gid;
   *listener = (struct virtiofs_daemon_listener){.fd = -1, .lock_fd = -1};
   if (len == 0 || len >= sizeof(listener->path))
     return fail(program, "cannot listen on", path, len == 0 ? ENOENT : ENAMETOOLONG);
   memcpy(listener->path, path, len);
   (void)snprintf(listener->lock_path, sizeof(listener->lock_path), "%s.pid", path);
-  int rc = take_lock(listener, program);
+  int rc = find_group(program, group, &gid);
+  if (rc == 0)
+    rc = take_lock(listener, program);
   if (rc == 0)
     rc = remove_stale(listener, program);
   if (rc == 0)
-    rc = bind_path(listener, program);
+    rc = bind_path(listener, program, gid);
   if (rc != 0)
     virtiofs_daemon_listen_end(listener);
   return rc;

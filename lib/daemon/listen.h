@@ -16,11 +16,13 @@ struct virtiofs_daemon_listener {
 };
 
 /**
- * Makes the socket, for the owner only; a socket that a dead server left is replaced, one in use is not. A lock on
- * PATH.pid, which holds the process id, keeps two servers apart. 0; -errno, after a line on stderr that begins with
+ * Makes the socket, for the owner only, or also for @group, a name or a number, if it isn't NULL; a socket that a dead
+ * server left is replaced, one in use is not. A lock on PATH.pid, which holds the process id, keeps two servers apart.
+ * 0; -errno, after a line on stderr that begins with
  * @program.
  */
-int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path);
+int virtiofs_daemon_listen_path(struct virtiofs_daemon_listener *listener, const char *program, const char *path,
+                                const char *group);
 
 /* The same with a descriptor that somebody else has made. */
 int virtiofs_daemon_listen_fd(struct virtiofs_daemon_listener *listener, const char *program, int take_fd);

@@ -10,6 +10,10 @@
 
 #include <virtiofs/device.h>
 
+#include "daemon/activation.h"
+#include "daemon/logging.h"
+#include "daemon/options_cli.h"
+#include "daemon/options_control.h"
 #include "daemon/utf8.h"
 
 #define POOL_MAX 64U
@@ -48,13 +52,23 @@ static const struct argp_option argp_options[] = {
      0},
     {"cache-size", KEY_CACHE_SIZE, "BYTES", 0,
      "Offer a DAX window of so many bytes, with K, M, G or T after the number for more; 0, the default: none", 0},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug or trace (default info)", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info, debug, trace or off (default info)", 0},
     {"record", KEY_RECORD, "FILE", 0, "Write all messages to FILE, for virtiofs-trace", 0},
     {"record-data", KEY_RECORD_DATA, "BYTES", 0,
      "How much of what a READ or a WRITE carries is recorded, 0 to 1048576 (default 0)", 0},
     {"print-capabilities", KEY_CAPABILITIES, NULL, 0, "Say in JSON what this program can do, and exit", 0},
     {0},
 };
+
+/* The rest of them; the input of each is the options. Those that are about the process a share of several hasn't. */
+static const struct {
+  const struct argp *argp;
+  bool of_process;
+} groups[] = {
+    {&virtiofs_daemon_options_cli, false},
+    {&virtiofs_daemon_options_control, true},
+};
+enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
 /* What the parser works on. */
 struct parse {
@@ -116,24 +130,35 @@ static uint64_t bytes(const struct argp_state *state, const char *option, const 
   return value << shift;
 }
 
-static enum virtiofs_log_level level(const struct argp_state *state, const char *text) {
-  static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
-  for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-    if (strcmp(text, names[i]) == 0)
-      return (enum virtiofs_log_level)(VIRTIOFS_LOG_ERROR + i);
-  fail(state, "--log-level must be error, warn, info, debug or trace, not", text);
-  return VIRTIOFS_LOG_INFO;
+static void set_level(const struct argp_state *state, struct virtiofs_daemon_options *options, const char *text) {
+  options->log_level = virtiofs_daemon_log_level(text, &options->log_off);
+  if (options->log_level == 0)
+    fail(state, "--log-level must be error, warn, info, debug, trace or off, not", text);
+}
+
+/* A service manager may have made the socket. */
+static void take_passed(const struct argp_state *state, struct virtiofs_daemon_options *options) {
+  int fd = virtiofs_daemon_activation_fd(state->name, options->tag);
+  if (fd >= 0)
+    options->fd = fd;
+  else if (fd != -ENOENT)
+    exit(EXIT_FAILURE);
 }
 
 static void check(const struct argp_state *state, const struct parse *parse) {
-  const struct virtiofs_daemon_options *options = parse->options;
+  struct virtiofs_daemon_options *options = parse->options;
   if (options->print_capabilities)
     return;
+  if (!parse->share && options->socket_path == NULL && options->fd < 0 && options->mountpoint == NULL)
+    take_passed(state, options);
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
-  if (ways != 1)
+  bool none_is_right = !parse->share && (options->control != NULL || options->shares != NULL);
+  if (ways > 1 || (ways == 0 && !none_is_right))
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
+  if (options->socket_group != NULL && options->socket_path == NULL)
+    fail(state, "--socket-group is nothing without --socket-path", NULL);
 }
 
 static const char *tag(const struct argp_state *state, const char *text) {
@@ -143,8 +168,12 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
+  unsigned at = 0;
+  for (unsigned i = 0; i < GROUPS; i++)
+    if (!parse->share || !groups[i].of_process)
+      state->child_inputs[at++] = parse->options;
   if (parse->config->argp != NULL)
-    state->child_inputs[0] = parse->input;
+    state->child_inputs[at] = parse->input;
   if (!parse->share)
     parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
@@ -157,6 +186,29 @@ static bool is_not_for_shares(const struct argp_state *state, const struct parse
     return false;
   fail(state, key == KEY_FD ? "no --fd for one of several shares" : "no --print-capabilities for a share", NULL);
   return true;
+}
+
+/* What it shows of itself. */
+static error_t parse_shown(int key, char *arg, struct argp_state *state) {
+  struct parse *parse = state->input;
+  struct virtiofs_daemon_options *options = parse->options;
+  switch (key) {
+  case KEY_LOG_LEVEL:
+    set_level(state, options, arg);
+    return 0;
+  case KEY_RECORD:
+    options->record = arg;
+    return 0;
+  case KEY_RECORD_DATA:
+    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
+    parse->record_data = true;
+    return 0;
+  case KEY_CAPABILITIES:
+    options->print_capabilities = true;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
 }
 
 static void remember(const struct argp_state *state, struct parse *parse) {
@@ -198,19 +250,6 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   case KEY_CACHE_SIZE:
     options->cache_size = bytes(state, "--cache-size must be a multiple of 4096 bytes, up to 64T, not", arg);
     return 0;
-  case KEY_LOG_LEVEL:
-    options->log_level = level(state, arg);
-    return 0;
-  case KEY_RECORD:
-    options->record = arg;
-    return 0;
-  case KEY_RECORD_DATA:
-    options->record_data = number(state, "--record-data must be 0 to 1048576, not", arg, 0, RECORD_DATA_MAX);
-    parse->record_data = true;
-    return 0;
-  case KEY_CAPABILITIES:
-    options->print_capabilities = true;
-    return 0;
   case ARGP_KEY_ARG:
     fail(state, "unexpected argument", arg);
     return EINVAL;
@@ -221,28 +260,48 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     remember(state, parse);
     return 0;
   default:
-    return ARGP_ERR_UNKNOWN;
+    return parse_shown(key, arg, state);
   }
 }
 
-static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[2]) {
-  children[0] = (struct argp_child){.argp = config->argp};
+static struct argp make_argp(const struct virtiofs_daemon_config *config, bool share,
+                             struct argp_child children[GROUPS + 2]) {
+  unsigned at = 0;
+  for (unsigned i = 0; i < GROUPS; i++)
+    if (!share || !groups[i].of_process)
+      children[at++] = (struct argp_child){.argp = groups[i].argp};
+  children[at] = (struct argp_child){.argp = config->argp};
   return (struct argp){.options = argp_options,
                        .parser = parse_one,
                        .doc =
                            config->doc != NULL ? config->doc : "Serve a file system to virtual machines by virtio-fs.",
-                       .children = config->argp != NULL ? children : NULL};
+                       .children = children};
+}
+
+static void translate(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
+                      const struct argp *argp, int argc, char **argv) {
+  const struct virtiofs_daemon_dialect dialect = {
+      .argp = argp, .program = config->spellings, .daemon = virtiofs_daemon_spellings};
+  int rc = virtiofs_daemon_compat_translate(&options->compat, &dialect, argc, argv);
+  if (rc == 0)
+    return;
+  /* The same line as for any other option, and status. */
+  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  const char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "virtiofs";
+  const struct argp_state state = {.name = (char *)(uintptr_t)program};
+  fail(&state, options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc), NULL);
 }
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[2] = {{0}};
-  struct argp argp = make_argp(config, children);
+  struct argp_child children[GROUPS + 2] = {{0}};
+  struct argp argp = make_argp(config, false, children);
   struct parse parse = {.options = options, .config = config, .input = config->argp_input};
-  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO};
+  *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
-  error_t rc = argp_parse(&argp, argc, argv, 0, NULL, &parse);
+  translate(options, config, &argp, argc, argv);
+  error_t rc = argp_parse(&argp, options->compat.argc, options->compat.argv, 0, NULL, &parse);
   if (parse.quiet != NULL)
     (void)fclose(parse.quiet);
   if (rc != 0)
@@ -263,8 +322,8 @@ static int share_result(error_t rc, const char *said, const char *about, struct 
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error) {
-  struct argp_child children[2] = {{0}};
-  struct argp argp = make_argp(config, children);
+  struct argp_child children[GROUPS + 2] = {{0}};
+  struct argp argp = make_argp(config, true, children);
   struct parse parse = {.options = options, .config = config, .input = input, .share = true};
   char *said = NULL;
   size_t len;
@@ -276,4 +335,8 @@ int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
   int result = share_result(rc, said, parse.culprit != NULL ? parse.culprit : "", error);
   free(said);
   return result;
+}
+
+void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options) {
+  virtiofs_daemon_compat_free(&options->compat);
 }

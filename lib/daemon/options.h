@@ -8,6 +8,7 @@
 
 #include <virtiofs/daemon.h>
 
+#include "daemon/compat.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -22,13 +23,19 @@ struct virtiofs_daemon_options {
   const char *record;  /* NULL: nothing is recorded */
   uint32_t record_data;
   enum virtiofs_log_level log_level;
+  bool log_off; /* nothing is said at all */
+  bool syslog;
   bool print_capabilities;
-  const char *control; /* socket by which shares are added; NULL: none */
-  const char *shares;  /* file that has those from the start; NULL: none */
+  bool once;                            /* ends when the front-end leaves */
+  bool daemonize;                       /* goes on in the background */
+  const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
+  const char *control;                  /* socket by which shares are added; NULL: none */
+  const char *shares;                   /* file that has those from the start; NULL: none */
+  struct virtiofs_daemon_compat compat; /* the strings above are in there */
 };
 
-/* Fills @options. Ends the process for --help, --usage, --version, and with status 1 and a line on stderr for what is
- * wrong. */
+/* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and
+ * with status 1 and a line on stderr for what is wrong. */
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv);
 
@@ -39,5 +46,6 @@ void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, cons
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error);
+void virtiofs_daemon_options_free(struct virtiofs_daemon_options *options);
 
 #endif

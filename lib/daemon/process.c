@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -44,6 +45,8 @@ static void *wait_for_one(void *arg) {
   ending(&set);
   while (sigwait(&set, &got) != 0)
     continue;
+  if (!atomic_load(&signals->ending))
+    signals->got = got;
   signals->stop(signals->ctx);
   return NULL;
 }
@@ -55,12 +58,15 @@ void virtiofs_daemon_signals_hold(void) {
 }
 
 int virtiofs_daemon_signals_start(struct virtiofs_daemon_signals *signals, void (*stop)(void *ctx), void *ctx) {
+  atomic_init(&signals->ending, false);
+  signals->got = 0;
   signals->stop = stop;
   signals->ctx = ctx;
   return -pthread_create(&signals->thread, NULL, wait_for_one, signals);
 }
 
 void virtiofs_daemon_signals_end(struct virtiofs_daemon_signals *signals) {
+  atomic_store(&signals->ending, true);
   (void)pthread_kill(signals->thread, SIGTERM);
   pthread_join(signals->thread, NULL);
 }

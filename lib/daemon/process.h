@@ -4,6 +4,7 @@
 #define VIRTIOFS_LIB_DAEMON_PROCESS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* umask, groups, descriptors, SIGPIPE. 0, or -errno after a line on stderr that begins with @program. */
 int virtiofs_daemon_process_prepare(const char *program);
@@ -16,6 +17,8 @@ void virtiofs_daemon_signals_hold(void);
 
 /* A thread that waits for the signals that end the program, and stops then what is to be stopped. */
 struct virtiofs_daemon_signals {
+  atomic_bool ending; /* nobody is to be told any more */
+  int got;            /* which has ended it, after virtiofs_daemon_signals_end(); 0: none */
   void (*stop)(void *ctx);
   void *ctx;
   pthread_t thread;

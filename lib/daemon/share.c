@@ -52,7 +52,8 @@ static void log_named(void *ctx, enum virtiofs_log_level level, const char *tag,
     va_end(again);
   }
   (void)snprintf(full, sizeof(full), "%s/%s", share->setup.name, tag);
-  share->setup.log.fn(share->setup.log.ctx, level, full, format, args);
+  if (share->setup.log.fn != NULL)
+    share->setup.log.fn(share->setup.log.ctx, level, full, format, args);
 }
 
 /* The layers below ask for a level before they make a line, and have it from the start: theirs is the highest that may
@@ -61,7 +62,7 @@ static void set_log(struct virtiofs_daemon_share *share) {
   enum virtiofs_log_level level = share->setup.log.level;
   share->log = share->setup.log;
   atomic_init(&share->level, (int)level);
-  if (share->setup.name == NULL || share->setup.log.fn == NULL)
+  if (share->setup.name == NULL)
     return;
   share->log = (struct virtiofs_log){
       .fn = log_named, .ctx = share, .level = level > VIRTIOFS_LOG_DEBUG ? level : VIRTIOFS_LOG_DEBUG};
@@ -100,7 +101,8 @@ const char *virtiofs_daemon_share_complaint(const struct virtiofs_daemon_share *
 static int open_listener(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_options *options = share->setup.options;
   if (options->socket_path != NULL)
-    return virtiofs_daemon_listen_path(&share->listener, share->setup.program, options->socket_path);
+    return virtiofs_daemon_listen_path(&share->listener, share->setup.program, options->socket_path,
+                                       options->socket_group);
   if (options->fd >= 0)
     return virtiofs_daemon_listen_fd(&share->listener, share->setup.program, options->fd);
   return 0;
@@ -193,7 +195,7 @@ static int serve_one(struct virtiofs_daemon_share *share, int fd) {
   return set_connected(share, false) ? rc : -ECANCELED;
 }
 
-/* Front-ends, one after the other. */
+/* Front-ends, one after the other; or one alone. */
 static int serve_all(struct virtiofs_daemon_share *share) {
   struct virtiofs_daemon_listener *listener = &share->listener;
   if (listener->connected) {
@@ -210,6 +212,8 @@ static int serve_all(struct virtiofs_daemon_share *share) {
       return rc;
     if (rc != 0)
       virtiofs_log_write(&share->log, VIRTIOFS_LOG_WARN, TAG, "connection ended: %s", strerror(-rc));
+    if (share->setup.options->once)
+      return rc;
   }
 }
 

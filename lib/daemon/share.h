@@ -38,8 +38,8 @@ int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct 
 int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share);
 
 /**
- * Serves until it is stopped; a mount until it is taken away, a connection that was inherited until it ends. 0; -errno,
- * after a line on stderr.
+ * Serves until it is stopped; a mount until it is taken away; a connection until it ends, if it was inherited or there
+ * is to be only one. 0; -errno, after a line on stderr.
  */
 int virtiofs_daemon_share_serve(struct virtiofs_daemon_share *share);
 

@@ -201,6 +201,8 @@ static int open_share(struct entry *entry, void *fs) {
   setup.name = entry->in.name;
   setup.fs = fs;
   setup.log.level = entry->options.log_level;
+  if (entry->options.log_off)
+    setup.log.fn = NULL;
   return virtiofs_daemon_share_open(&entry->share, &setup);
 }
 
@@ -217,6 +219,9 @@ int virtiofs_daemon_shares_add_main(struct virtiofs_daemon_shares *shares) {
     return -ENOMEM;
   }
   entry->options = *shares->setup.options;
+  entry->options.once = false; /* here the process doesn't end with its front-end */
+  entry->options.log_level = shares->setup.log.level;
+  entry->options.log_off = false; /* the log itself is */
   int rc = open_share(entry, shares->setup.fs);
   if (rc == 0)
     link_entry(shares, entry);

@@ -90,13 +90,16 @@ int virtiofs_device_attach(struct virtiofs_device *dev, const struct virtiofs_tr
     unwatch_queues(dev);
     return rc;
   }
+  virtiofs_device_share_counters(dev, false);
   dev->driver = driver;
   dev->driver.map = NULL;
   dev->map = virtiofs_memory_ref(driver.map);
   dev->features = driver.features;
   dev->driver.mapper = NULL;
-  for (uint32_t i = 0; i < dev->vrings; i++)
+  for (uint32_t i = 0; i < dev->vrings; i++) {
     dev->queues[i].driver_here = &dev->driver;
+    dev->queues[i].stepped = true;
+  }
   atomic_store(&dev->attached, true);
   return 0;
 }
@@ -109,8 +112,10 @@ void virtiofs_device_detach(struct virtiofs_device *dev) {
   virtiofs_session_unmap_window(dev->session);
   virtiofs_session_reset(dev->session);
   virtiofs_session_remove_window(dev->session);
-  for (uint32_t i = 0; i < dev->vrings; i++)
+  for (uint32_t i = 0; i < dev->vrings; i++) {
     dev->queues[i].driver_here = NULL;
+    dev->queues[i].stepped = false;
+  }
   unwatch_queues(dev);
   virtiofs_memory_unref(dev->map);
   dev->map = NULL;

@@ -19,7 +19,7 @@
 
 static void wants_reclaim(void *ctx) {
   struct virtiofs_device *dev = ctx;
-  if (atomic_load(&dev->attached))
+  if (atomic_load(&dev->attached) || dev->stepped)
     virtiofs_device_wants_reclaim(dev);
   else
     virtiofs_reaper_wake(&dev->reaper);
@@ -97,7 +97,9 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->poll_us = config->poll_us;
     queue->has_window = config->window_len != 0;
     (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i % 1000);
-    int rc = virtiofs_queue_init(queue);
+    int rc = virtiofs_counters_new(&queue->counters, config->timed);
+    if (rc == 0)
+      rc = virtiofs_queue_init(queue);
     if (rc != 0)
       return rc;
   }
@@ -151,6 +153,11 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   return 0;
 }
 
+void virtiofs_device_share_counters(struct virtiofs_device *dev, bool shared) {
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    dev->queues[i].counters->shared = shared;
+}
+
 void virtiofs_device_stop(struct virtiofs_device *dev) {
   int before = errno;
   uint64_t one = 1;
@@ -181,8 +188,10 @@ void virtiofs_device_free(struct virtiofs_device *dev) {
   virtiofs_session_free(dev->session);
   virtiofs_device_window_fini(&dev->window);
   virtiofs_reaper_fini(&dev->reaper);
-  for (uint32_t i = 0; i < dev->vrings; i++)
+  for (uint32_t i = 0; i < dev->vrings; i++) {
     virtiofs_queue_fini(&dev->queues[i]);
+    virtiofs_counters_free(dev->queues[i].counters);
+  }
   if (dev->stop_fd >= 0)
     close(dev->stop_fd);
   pthread_cond_destroy(&dev->late.changed);

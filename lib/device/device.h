@@ -38,6 +38,9 @@ struct virtiofs_device {
   int poll_fd;            /* an epoll of the queues' descriptors; -1: not attached */
   uint32_t kick_fds;      /* how many of these are the driver's */
 
+  /* ---- frontend.c ---- */
+  bool stepped; /* a front-end is served without a thread; nobody else is by this device */
+
   /* the control thread's, while a front-end is served */
   struct virtiofs_memory *map;
   uint64_t features; /* accepted by the driver */
@@ -56,6 +59,24 @@ struct virtiofs_device {
 
 /* Something is to be reclaimed, and there is no reaper. Any thread. */
 void virtiofs_device_wants_reclaim(struct virtiofs_device *dev);
+
+struct virtiofs_vhost_backend;
+struct virtiofs_vhost_transport;
+
+/**
+ * A front-end's messages come by @transport, which is taken, also after an error. What it says is acted on in
+ * virtiofs_vhost_backend_process().
+ * @stepped: no thread is started, and queues are worked on in virtiofs_device_process_queue() alone
+ * Return: 0 or -errno. One at a time.
+ */
+int virtiofs_device_frontend_open(struct virtiofs_device *dev, struct virtiofs_vhost_transport *transport, bool stepped,
+                                  struct virtiofs_vhost_backend **out);
+
+/* It is gone. Nothing of the guest is left afterwards. */
+void virtiofs_device_frontend_close(struct virtiofs_device *dev, struct virtiofs_vhost_backend *backend);
+
+/* Do several threads answer a queue's requests, as a mount's? While the device serves nobody. */
+void virtiofs_device_share_counters(struct virtiofs_device *dev, bool shared);
 
 /* Nothing is late any more. */
 void virtiofs_device_free_mounts(struct virtiofs_device *dev);

@@ -81,13 +81,17 @@ static int on_window(void *ctx, int fd) {
   return virtiofs_device_window_start(&dev->window, fd);
 }
 
+static int start_reaper(struct virtiofs_device *dev) {
+  return dev->stepped ? 0 : virtiofs_reaper_start(&dev->reaper);
+}
+
 /* The front-end drops what it has mapped. */
 static int on_reset(void *ctx) {
   struct virtiofs_device *dev = ctx;
   virtiofs_reaper_stop(&dev->reaper);
   virtiofs_session_reset(dev->session);
   virtiofs_session_forget_window(dev->session);
-  return virtiofs_reaper_start(&dev->reaper);
+  return start_reaper(dev);
 }
 
 static const struct virtiofs_vhost_events events = {
@@ -118,8 +122,43 @@ static int talk(struct virtiofs_device *dev, struct virtiofs_vhost_backend *back
   }
 }
 
-/* Nothing of the guest is left afterwards. */
-static void leave(struct virtiofs_device *dev, struct virtiofs_vhost_backend *backend) {
+static void set_stepped(struct virtiofs_device *dev, bool stepped) {
+  dev->stepped = stepped;
+  for (uint32_t i = 0; i < dev->vrings; i++)
+    dev->queues[i].stepped = stepped;
+}
+
+int virtiofs_device_frontend_open(struct virtiofs_device *dev, struct virtiofs_vhost_transport *transport, bool stepped,
+                                  struct virtiofs_vhost_backend **out) {
+  struct virtiofs_vhost_backend_config config = {
+      .transport = transport,
+      .events = &events,
+      .ctx = dev,
+      .log = &dev->log,
+      .features = VIRTIOFS_DEVICE_FEATURES,
+      .has_config = dev->has_tag,
+      .window_len = dev->window.len,
+      .vrings = dev->vrings,
+  };
+  int rc = virtiofs_vhost_backend_new(out, &config);
+  if (rc != 0)
+    return rc;
+  set_stepped(dev, stepped);
+  rc = virtiofs_device_window_offer(&dev->window);
+  if (rc == 0)
+    rc = start_reaper(dev);
+  if (rc != 0) {
+    virtiofs_session_remove_window(dev->session);
+    virtiofs_vhost_backend_free(*out);
+    *out = NULL;
+    set_stepped(dev, false);
+    return rc;
+  }
+  virtiofs_log_write(&dev->log, VIRTIOFS_LOG_INFO, TAG, "front-end connected");
+  return 0;
+}
+
+void virtiofs_device_frontend_close(struct virtiofs_device *dev, struct virtiofs_vhost_backend *backend) {
   /* First: queues that stop wait for what it is asked. */
   virtiofs_device_window_stop(&dev->window);
   virtiofs_vhost_backend_free(backend);
@@ -129,42 +168,24 @@ static void leave(struct virtiofs_device *dev, struct virtiofs_vhost_backend *ba
   virtiofs_memory_unref(dev->map);
   dev->map = NULL;
   dev->features = 0;
+  set_stepped(dev, false);
+  virtiofs_log_write(&dev->log, VIRTIOFS_LOG_INFO, TAG, "front-end gone");
 }
 
 static int serve(struct virtiofs_device *dev, struct virtiofs_vhost_socket *sock) {
   struct virtiofs_vhost_backend *backend;
-  struct virtiofs_vhost_backend_config config = {
-      .transport = &sock->transport,
-      .events = &events,
-      .ctx = dev,
-      .log = &dev->log,
-      .features = VIRTIOFS_DEVICE_FEATURES,
-      .has_config = dev->has_tag,
-      .window_len = dev->window.len,
-      .vrings = dev->vrings,
-  };
   int fd = sock->fd;
-  int rc = virtiofs_vhost_backend_new(&backend, &config);
+  int rc = virtiofs_device_frontend_open(dev, &sock->transport, false, &backend);
   if (rc != 0)
     return rc;
-  rc = virtiofs_device_window_offer(&dev->window);
-  if (rc == 0)
-    rc = virtiofs_reaper_start(&dev->reaper);
-  if (rc != 0) {
-    virtiofs_session_remove_window(dev->session);
-    virtiofs_vhost_backend_free(backend);
-    return rc;
-  }
-  virtiofs_log_write(&dev->log, VIRTIOFS_LOG_INFO, TAG, "front-end connected");
   rc = talk(dev, backend, fd);
-
-  leave(dev, backend);
-  virtiofs_log_write(&dev->log, VIRTIOFS_LOG_INFO, TAG, "front-end gone");
+  virtiofs_device_frontend_close(dev, backend);
   return rc;
 }
 
 int virtiofs_device_serve(struct virtiofs_device *dev, int take_fd) {
   struct virtiofs_vhost_socket sock;
+  virtiofs_device_share_counters(dev, false);
   virtiofs_vhost_socket_init(&sock, take_fd);
   /* The pool stays between front-ends: one of its threads may be stuck in an operation that was answered long ago. */
   if (!dev->pool.started) {

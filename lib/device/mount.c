@@ -12,6 +12,7 @@
 #include <virtiofs/fusedev.h>
 
 #include "base/config.h"
+#include "device/clock.h"
 #include "device/device.h"
 #include "device/thread.h"
 
@@ -57,6 +58,17 @@ static void ring(int fd) {
   (void)written; /* a full counter rings too */
 }
 
+static void count(const struct item *item, const struct virtiofs_message *msg, size_t used) {
+  const struct virtiofs_slot *slot = &item->slot;
+  struct virtiofs_counters *counters = item->worker->host->dev->queues[item->worker->lane].counters;
+  struct virtiofs_counted counted = {.opcode = virtiofs_session_opcode(&slot->req),
+                                     .error = virtiofs_session_error(&slot->req),
+                                     .in_bytes = msg->in_len,
+                                     .out_bytes = used,
+                                     .ns = counters->timed ? virtiofs_clock_ns() - slot->taken_ns : 0};
+  virtiofs_counters_give(counters, &counted);
+}
+
 /* Completion; any thread. */
 static void complete(struct virtiofs_message *msg, size_t used) {
   struct item *item = virtiofs_fusedev_message_data(msg);
@@ -66,6 +78,7 @@ static void complete(struct virtiofs_message *msg, size_t used) {
   atomic_fetch_add(&dev->completing, 1);
   if (dev->has_tap)
     dev->tap.reply(dev->tap_ctx, worker->lane, msg, used, item->slot.token);
+  count(item, msg, used);
   virtiofs_fusedev_reply(msg, used);
   if (virtiofs_session_abandoned(&item->slot.req)) {
     pthread_mutex_lock(&dev->late.lock);
@@ -88,6 +101,9 @@ static void submit(struct worker *worker, struct virtiofs_message *msg) {
   item->worker = worker;
   item->slot.slots = NULL;
   msg->complete = complete;
+  struct virtiofs_counters *counters = dev->queues[worker->lane].counters;
+  virtiofs_counters_take(counters);
+  item->slot.taken_ns = counters->timed ? virtiofs_clock_ns() : 0;
   if (dev->has_tap)
     item->slot.token = dev->tap.request(dev->tap_ctx, worker->lane, msg);
   atomic_fetch_add(&worker->in_flight, 1);
@@ -283,6 +299,7 @@ int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fus
   config.size = sizeof(config);
   config.max_write = dev->max_write;
   config.message_data = sizeof(struct item);
+  virtiofs_device_share_counters(dev, true);
   if (!dev->pool.started)
     rc = virtiofs_pool_start(&dev->pool, dev->pool_threads);
   if (rc == 0)

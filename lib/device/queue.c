@@ -131,7 +131,7 @@ int virtiofs_queue_start(struct virtiofs_queue *queue, const struct virtiofs_que
   char name[16];
   int rc = prepare(queue, setup);
   (void)snprintf(name, sizeof(name), "vfs-%s", queue->tag);
-  if (rc == 0 && queue->driver_here == NULL)
+  if (rc == 0 && !queue->stepped)
     rc = virtiofs_thread_start(&queue->thread, name, virtiofs_queue_work, queue);
   if (rc != 0)
     clean(queue);
@@ -173,7 +173,7 @@ static bool drain_here(struct virtiofs_queue *queue) {
 }
 
 uint32_t virtiofs_queue_stop(struct virtiofs_queue *queue) {
-  bool said = false, here = queue->driver_here != NULL;
+  bool said = false, here = queue->stepped;
   atomic_store(&queue->stop, true);
   if (!here)
     virtiofs_queue_wake(queue);
@@ -240,6 +240,7 @@ void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   atomic_fetch_add(&queue->completing, 1);
   slot->used = used;
   slot->abandoned = virtiofs_session_abandoned(&slot->req);
+  slot->error = virtiofs_session_error(&slot->req);
   if (slot->abandoned) {
     atomic_fetch_add(&slot->slots->refs, 1);
     pthread_mutex_lock(&queue->late->lock);

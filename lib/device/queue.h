@@ -14,6 +14,7 @@
 #include <virtiofs/device.h>
 #include <virtiofs/virtq.h>
 
+#include "device/counters.h"
 #include "device/lookout.h"
 #include "device/pool.h"
 #include "device/slots.h"
@@ -51,9 +52,11 @@ struct virtiofs_queue {
   const struct virtiofs_log *log;
   const struct virtiofs_tap *tap; /* NULL: none */
   void *tap_ctx;
+  struct virtiofs_counters *counters;
   struct virtiofs_late *late;
-  /* In this process, and there is no worker; NULL: behind a socket. */
+  /* In this process; NULL: behind a socket. */
   const struct virtiofs_transport_driver *driver_here;
+  bool stepped; /* there is no worker: virtiofs_queue_process() does its work */
   uint32_t index;
   uint32_t drain_ms;
   uint32_t poll_us; /* the most; 0: none */

@@ -28,9 +28,11 @@ struct virtiofs_slot {
   struct virtiofs_slot
       *behind; /* waits for the pool behind this one; a request may be given up and answered meanwhile */
   size_t used;
-  uint64_t token;  /* the tap's */
-  uint32_t ticket; /* of the chain */
-  bool abandoned;  /* answered in the backend's place: the storage is not free yet */
+  uint64_t taken_ns; /* when it was taken, if the queue measures */
+  int error;         /* that the guest is told */
+  uint64_t token;    /* the tap's */
+  uint32_t ticket;   /* of the chain */
+  bool abandoned;    /* answered in the backend's place: the storage is not free yet */
   struct virtiofs_req req;
 };
 

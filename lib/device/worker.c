@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "device/clock.h"
 #include "device/queue.h"
 
 /* How often a worker looks before it reads the clock. */
@@ -99,17 +100,28 @@ static void read_mail(struct virtiofs_queue *queue) {
   }
 }
 
+static void count(struct virtiofs_queue *queue, const struct virtiofs_slot *slot, uint64_t now) {
+  struct virtiofs_counted counted = {.opcode = virtiofs_session_opcode(&slot->req),
+                                     .error = slot->error,
+                                     .in_bytes = slot->msg.in_len,
+                                     .out_bytes = slot->used,
+                                     .ns = now - slot->taken_ns};
+  virtiofs_counters_give(queue->counters, &counted);
+}
+
 /* Gives answered requests back to the driver. True if there were any. */
 static bool publish(struct virtiofs_queue *queue) {
   if (atomic_load(&queue->answered) == NULL)
     return false;
   struct virtiofs_slot *slot = atomic_exchange(&queue->answered, NULL);
+  uint64_t now = queue->counters->timed ? virtiofs_clock_ns() : 0;
   while (slot != NULL) {
     struct virtiofs_slot *next = slot->next;
     struct virtiofs_hold *hold = slot->hold;
     /* Before the driver may take the buffer back. */
     if (queue->tap != NULL)
       queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
+    count(queue, slot, now);
     if (!queue->lost)
       (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)
@@ -132,6 +144,8 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   slot->abandoned = false;
   queue->hold->users++;
   queue->in_flight++;
+  virtiofs_counters_take(queue->counters);
+  slot->taken_ns = queue->counters->timed ? virtiofs_clock_ns() : 0;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
   slot->msg.cut = chain->cut;
   if (queue->tap != NULL)
@@ -171,12 +185,6 @@ static bool take(struct virtiofs_queue *queue) {
   return true;
 }
 
-static uint64_t now_ns(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
-
 static inline void pause_cpu(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -201,7 +209,7 @@ static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
     }
     /* The driver may need this very processor. */
     (void)sched_yield();
-    waited = now_ns() - since;
+    waited = virtiofs_clock_ns() - since;
   }
   return false;
 }
@@ -239,14 +247,14 @@ static bool takes(const struct virtiofs_queue *queue, bool stop) {
 
 /* Until there may be something to do. */
 static void rest(struct virtiofs_queue *queue, bool kicks) {
-  uint64_t since = queue->lookout.limit_ns != 0 ? now_ns() : 0;
+  uint64_t since = queue->lookout.limit_ns != 0 ? virtiofs_clock_ns() : 0;
   if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
     return;
   sleep_on(queue, kicks);
   if (kicks)
     virtiofs_virtq_no_kick(queue->vq);
   if (queue->lookout.limit_ns != 0)
-    virtiofs_lookout_waited(&queue->lookout, now_ns() - since);
+    virtiofs_lookout_waited(&queue->lookout, virtiofs_clock_ns() - since);
 }
 
 void *virtiofs_queue_work(void *arg) {
@@ -285,13 +293,14 @@ static bool lie_down(struct virtiofs_queue *queue) {
 }
 
 int virtiofs_queue_process(struct virtiofs_queue *queue) {
+  bool polls = queue->driver_here != NULL && queue->driver_here->polls;
   int taken = 0;
   hear(queue);
   if (!queue->running)
     return 0;
   if (atomic_load_explicit(&queue->sleeping, memory_order_relaxed)) {
     atomic_store(&queue->sleeping, false);
-    if (!queue->driver_here->polls)
+    if (!polls && !queue->lost)
       virtiofs_virtq_no_kick(queue->vq);
   }
   read_mail(queue);
@@ -299,7 +308,7 @@ int virtiofs_queue_process(struct virtiofs_queue *queue) {
     taken++;
   if (publish(queue) || taken > 0)
     return taken > 0 ? taken : 1;
-  if (!queue->driver_here->polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
+  if (!polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
     return 1;
   return lie_down(queue) ? 0 : 1;
 }

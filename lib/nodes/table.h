@@ -139,6 +139,12 @@ static inline bool virtiofs_idtable_full(const struct virtiofs_idtable *table) {
   return atomic_load_explicit(&table->taken, memory_order_relaxed) >= table->max;
 }
 
+/* Slots that are live or retired now: a glance, too, and for a moment one more than there may be. */
+static inline uint64_t virtiofs_idtable_taken(const struct virtiofs_idtable *table) {
+  uint64_t taken = atomic_load_explicit(&table->taken, memory_order_relaxed);
+  return taken < table->max ? taken : table->max;
+}
+
 /**
  * Nodes: the guest gives back @lookups replies; retires the slot when none are left. More than there are counts as all.
  * False if there is no such id. Any thread.

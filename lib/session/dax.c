@@ -9,6 +9,7 @@
 /* Ranges of one REMOVEMAPPING: what fits into a page, which is what Linux sends at most. */
 #define RANGES_MAX 256U
 #define DEFAULT_SHIFT 12U
+#define DEFAULT_MAPPINGS 65536U /* of a struct virtiofs_dax_window_config */
 
 enum job {
   JOB_NONE,
@@ -25,6 +26,7 @@ struct virtiofs_session_dax {
   /* The session has one; and whoever works, as the last request that he answers may be what the window's end waits for.
    */
   atomic_uint refs;
+  atomic_uint mapped; /* as the worker has last counted: for statistics */
 
   struct virtiofs_spin lock;   /* for these */
   bool working;                /* somebody does, or waits for a step */
@@ -44,6 +46,10 @@ struct virtiofs_session_dax {
 
 /* ---- the window ---- */
 
+static void count_mapped(struct virtiofs_session_dax *dax) {
+  atomic_store_explicit(&dax->mapped, virtiofs_dax_window_count(dax->window), memory_order_relaxed);
+}
+
 /* Nothing is mapped any more: said to whoever works, or done at once. @closes: nor will anything be. */
 static void forget(struct virtiofs_session_dax *dax, bool closes) {
   virtiofs_spin_lock(&dax->lock);
@@ -51,8 +57,10 @@ static void forget(struct virtiofs_session_dax *dax, bool closes) {
   dax->forget |= !idle;
   dax->closed |= closes;
   virtiofs_spin_unlock(&dax->lock);
-  if (idle)
-    virtiofs_dax_window_forget(dax->window);
+  if (!idle)
+    return;
+  virtiofs_dax_window_forget(dax->window);
+  count_mapped(dax);
 }
 
 static void unref(struct virtiofs_session_dax *dax) {
@@ -104,8 +112,19 @@ int virtiofs_session_set_window(struct virtiofs_session *session, const struct v
     free(dax);
     return rc;
   }
+  virtiofs_spin_lock(&session->dax_lock);
   session->dax = dax;
+  virtiofs_spin_unlock(&session->dax_lock);
   return 0;
+}
+
+void virtiofs_session_window_usage(struct virtiofs_session *session, struct virtiofs_session_usage *usage) {
+  struct virtiofs_session_dax *dax = hold(session);
+  if (dax == NULL)
+    return;
+  usage->mappings = atomic_load_explicit(&dax->mapped, memory_order_relaxed);
+  usage->max_mappings = dax->config.max_mappings != 0 ? dax->config.max_mappings : DEFAULT_MAPPINGS;
+  unref(dax);
 }
 
 void virtiofs_session_use_window(struct virtiofs_session *session, bool usable) {
@@ -169,6 +188,7 @@ static void finish_job(struct virtiofs_session_dax *dax, int rc) {
   dax->req = NULL;
   virtiofs_spin_unlock(&dax->lock);
   dax->job = JOB_NONE;
+  count_mapped(dax);
   if (req != NULL)
     virtiofs_req_complete(req, rc);
 }
@@ -262,8 +282,10 @@ static bool take_job(struct virtiofs_session_dax *dax) {
   virtiofs_spin_unlock(&dax->lock);
   if (!works)
     return false; /* and what is the worker's may be another's now */
-  if (forget)
+  if (forget) {
     virtiofs_dax_window_forget(dax->window);
+    count_mapped(dax);
+  }
   if (clears) {
     dax->job = JOB_CLEAR;
     virtiofs_dax_window_clear(dax->window);
@@ -277,6 +299,7 @@ static bool take_job(struct virtiofs_session_dax *dax) {
 static void finish_clear(struct virtiofs_session *session) {
   struct virtiofs_session_dax *dax = session->dax;
   dax->job = JOB_NONE;
+  count_mapped(dax);
   virtiofs_spin_lock(&dax->lock);
   struct virtiofs_req *parked = dax->parked;
   dax->parked = NULL;

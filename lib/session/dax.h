@@ -19,6 +19,9 @@ int virtiofs_session_removemapping(struct virtiofs_req *req);
 /* log2 of what mappings are multiples of; 0: there is no window that can be used. */
 uint16_t virtiofs_session_window_shift(const struct virtiofs_session *session);
 
+/* Fills in what is mapped, if there is a window. Any thread. */
+void virtiofs_session_window_usage(struct virtiofs_session *session, struct virtiofs_session_usage *usage);
+
 /* @then, an INIT or DESTROY, has to wait until all is unmapped; virtiofs_session_run_parked() is called for it. False
  * if it need not. In VIRTIOFS_SESSION_SWITCH. */
 bool virtiofs_session_window_clear(struct virtiofs_session *session, struct virtiofs_req *then);

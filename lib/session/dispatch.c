@@ -241,7 +241,7 @@ static void cut(struct virtiofs_req *req, size_t skip, uint32_t size, struct vir
   (void)virtiofs_cursor_skip(&cur, skip);
   size_t len = size < cur.left ? size : cur.left;
   if (len == 0) {
-    *data = (struct virtiofs_data){0};
+    *data = (struct virtiofs_data){.iov = msg->out};
     return;
   }
   if (cur.at < cur.iov->iov_len) {

@@ -58,7 +58,7 @@ struct virtiofs_req {
   bool interrupted; /* by the guest: why it is cancelled */
   bool cancelling;  /* its on_cancel function is running */
   bool holds_data;  /* the backend may touch guest memory */
-  int rc;
+  int rc;           /* what the operation has returned; once it is answered, what the guest was told */
   struct virtiofs_idslot *slots[VIRTIOFS_HAZARDS];
   struct virtiofs_req *prev, *next;  /* on the lane's list */
   struct virtiofs_req *next_mapping; /* dax.c's */

@@ -31,6 +31,14 @@ void *virtiofs_req_data(const struct virtiofs_req *req) {
   return req->data;
 }
 
+uint32_t virtiofs_session_opcode(const struct virtiofs_req *req) {
+  return req->fuse.header.opcode;
+}
+
+int virtiofs_session_error(const struct virtiofs_req *req) {
+  return req->phase == VIRTIOFS_PHASE_ABANDONED ? -EINTR : req->rc;
+}
+
 static void say_refused(struct virtiofs_req *req, int rc) {
   uint64_t count;
   struct virtiofs_session *session = req->session;
@@ -103,6 +111,7 @@ void virtiofs_req_finish(struct virtiofs_req *req, int rc) {
   struct virtiofs_session_lane *lane = &session->lanes[req->lane];
   size_t used = encode(req, &rc);
   trace_reply(req, rc);
+  req->rc = rc;
   virtiofs_req_let_go(req);
   atomic_fetch_sub(&lane->in_flight, 1);
   if (atomic_load(&session->state) == VIRTIOFS_SESSION_PARKED)

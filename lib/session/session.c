@@ -54,6 +54,14 @@ int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_se
   return 0;
 }
 
+void virtiofs_session_usage(struct virtiofs_session *session, struct virtiofs_session_usage *usage) {
+  *usage = (struct virtiofs_session_usage){.nodes = virtiofs_idtable_taken(&session->nodes),
+                                           .max_nodes = session->nodes.max,
+                                           .handles = virtiofs_idtable_taken(&session->handles),
+                                           .max_handles = session->handles.max};
+  virtiofs_session_window_usage(session, usage);
+}
+
 void virtiofs_session_free(struct virtiofs_session *session) {
   if (session == NULL)
     return;

@@ -72,6 +72,20 @@ void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t lane);
 /* Was @req's message completed by virtiofs_session_abandon()? From within that completion. */
 bool virtiofs_session_abandoned(const struct virtiofs_req *req);
 
+/* What an answered request was, and how it ended: 0 or -errno; also of one that was answered in the backend's place.
+ * From within its message's completion, or later where it was not abandoned. */
+uint32_t virtiofs_session_opcode(const struct virtiofs_req *req);
+int virtiofs_session_error(const struct virtiofs_req *req);
+
+/* What the guest has, and what it may have. */
+struct virtiofs_session_usage {
+  uint64_t nodes, max_nodes, handles, max_handles;
+  uint32_t mappings, max_mappings; /* 0: there is no window */
+};
+
+/* Any thread. */
+void virtiofs_session_usage(struct virtiofs_session *session, struct virtiofs_session_usage *usage);
+
 /* Ends the session, as DESTROY does. Nothing may be in flight. */
 void virtiofs_session_reset(struct virtiofs_session *session);
 

@@ -179,8 +179,7 @@ static int carry_out(struct virtiofs_shmem *shmem, int fd) {
 
 static int map(struct virtiofs_shmem *shmem, const struct virtiofs_vhost_user_mmap *m, int fd) {
   struct virtiofs_dax_mapping there;
-  if (fd < 0 || (m->flags & ~VIRTIOFS_VHOST_USER_MMAP_WRITE) != 0 ||
-      virtiofs_dax_window_check(shmem->map, m->shm_offset, m->len) != 0)
+  if (fd < 0 || virtiofs_dax_window_check(shmem->map, m->shm_offset, m->len) != 0)
     return -EINVAL;
   if (virtiofs_dax_window_find(shmem->map, m->shm_offset, &there) && there.window_offset < m->shm_offset + m->len)
     return -EEXIST;
@@ -206,7 +205,8 @@ static int unmap(struct virtiofs_shmem *shmem, const struct virtiofs_vhost_user_
 }
 
 static int act(struct virtiofs_shmem *shmem) {
-  if (shmem->header.size != sizeof(shmem->mmap) || shmem->wrong_fds || shmem->mmap.shmid != 0)
+  if (shmem->header.size != sizeof(shmem->mmap) || shmem->wrong_fds || shmem->mmap.shmid != 0 ||
+      (shmem->mmap.flags & ~VIRTIOFS_VHOST_USER_MMAP_WRITE) != 0)
     return -EINVAL;
   switch (shmem->header.request) {
   case VIRTIOFS_VHOST_USER_BACKEND_SHMEM_MAP:

@@ -21,14 +21,14 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 strace -o /dev/null true 2>/dev/null || skip 'strace may not trace'
 
-# calls OPERATION COUNT HANDLES: all that the program makes.
+# calls OPERATION COUNT [never|keep]: all that the program makes.
 calls() {
   mkdir -p "$dir/share"
   strace -f -c -o "$dir/counts" "$program" "$dir/share" "$@"
   awk '$NF == "total" { print $4 }' "$dir/counts"
 }
 
-# at_most CALLS OPERATION [HANDLES]
+# at_most CALLS OPERATION [never|keep]
 at_most() {
   local none many each
   none=$(calls "$2" 0 "${3-}")
@@ -57,4 +57,7 @@ at_most 1 write
 at_most 1 write-kill
 # rmdir of the test's own, mkdir, openat and statx; and ids and capabilities there and back, three each.
 at_most 10 mkdir-as-user
+# Kept from one request to the next: rmdir, mkdir, openat and statx; or the same and the lookup before it.
+at_most 4 mkdir-as-user keep
+at_most 5 mkdir-after-lookup keep
 ((failed == 0))

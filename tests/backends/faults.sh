@@ -86,11 +86,21 @@ untrace() {
   tracer=
 }
 
+# before UID: makes the thread the server with all its capabilities; or, for "back", a user who has just made something.
+before() {
+  if [[ $1 == back ]]; then
+    ask mkdir "$USER_ID"
+  else
+    ask chmod 0
+    ask write 0
+  fi
+}
+
 # calls REQUEST UID: "NAME NUMBER" of each call that the request makes, in their order.
 calls() {
-  ask write 0 # after which a thread has all its capabilities
+  before "$2"
   trace
-  ask "$1" "$2"
+  ask "$1" "${2/back/0}"
   untrace
   [[ $answer == 0 ]] || die "$1 by $2: $answer"
   sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$dir/trace" | grep -vxE "$quiet" | awk '{ print $1, ++n[$1] }'
@@ -125,9 +135,9 @@ may_be() {
 # fail REQUEST UID CALL NUMBER ERROR
 fail() {
   local allowed what="$1 by $2, $3 $4: $5"
-  ask write 0
+  before "$2"
   trace -e trace="$3" -e inject="$3:error=$5:when=$4"
-  ask "$1" "$2"
+  ask "$1" "${2/back/0}"
   untrace
   count=$((count + 1))
   allowed=$(may_be "$1" "$3" "$5" | tr '\n' ' ')
@@ -139,7 +149,7 @@ fail() {
   fi
   # What the client forgets is closed on another thread.
   soon fds_are "$before_all" || die "$what: $(fds) descriptors are open, $before_all were at the beginning"
-  ask "$1" "$2"
+  ask "$1" "${2/back/0}"
   [[ $answer == 0 ]] || die "$what: then errno $answer"
 }
 
@@ -161,7 +171,7 @@ listens() { [[ -S $dir/sock ]]; }
 with() {
   local request uid call error made requests
   mkdir "$share"
-  "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
+  "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" --killpriv-v2 --security-label=auto \
     --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" \
     --inode-idle=0 >"$dir/log" 2>&1 &
   server=$!
@@ -183,10 +193,11 @@ with() {
   before_all=$(fds)
   until sleep 0.1 && fds_are "$before_all"; do before_all=$(fds); done
   for request in "${requests[@]}"; do
-    for uid in 0 "$USER_ID"; do
-      # Who asks makes no difference but where something is made, or changed.
+    for uid in 0 back "$USER_ID"; do
+      # Who asks makes no difference but where something is made, or changed; who was there before only to the server.
       case $uid/$request in
-        0/* | */create* | */tmpfile | */mk* | */symlink | */write_kill) ;;
+        0/* | back/chmod | back/opendir | back/link) ;;
+        "$USER_ID"/create* | "$USER_ID"/tmpfile | "$USER_ID"/mk* | "$USER_ID"/symlink | "$USER_ID"/write_kill) ;;
         *) continue ;;
       esac
       mapfile -t made < <(calls "$request" "$uid")

@@ -295,7 +295,7 @@ by_dev_fuse() { # CHECKS OPTION...
 
 by_vhost_user() { # CHECKS OPTION...
   CHECK_PHASE=virtiofs-mount
-  "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" --cache never "${@:2}" >"$dir/log" 2>&1 &
+  "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" --cache never "${@:2}" >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &

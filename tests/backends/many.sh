@@ -45,7 +45,7 @@ with() {
   shift 3
   mkdir "$share"
   mount -t tmpfs -o nr_inodes=0,size=4G tmpfs "$share" 2>/dev/null || true
-  ${limited[@]+"${limited[@]}"} "$passthrough" --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
+  ${limited[@]+"${limited[@]}"} "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   say "# $what $count $*"

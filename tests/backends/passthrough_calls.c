@@ -2,9 +2,9 @@
 /*
  * One operation of the passthrough backend, so many times, for counting the system calls that it takes.
  *
- *   passthrough_calls DIR OPERATION COUNT [never]
+ *   passthrough_calls DIR OPERATION COUNT [never|keep]
  *
- * "never": without file handles.
+ * "never": without file handles; "keep": a thread stays whoever it was.
  *
  * DIR is empty or has what an earlier run left.
  */
@@ -108,15 +108,26 @@ static bool do_write_kill(struct work *w, int i) {
 }
 
 /* As somebody else than the server. */
-static bool do_mkdir(struct work *w, int i) {
-  char name[16];
-  snprintf(name, sizeof name, "d%d", i);
-  (void)rmdir(name);
+static bool do_mkdir_of(struct work *w, const char *name) {
   w->req.caller = (struct virtiofs_caller){.uid = 1000, .gid = 1000};
   struct virtiofs_mkdir_in in = {
       .parent = w->root, .name = {.str = name, .len = (uint32_t)strlen(name)}, .mode = S_IFDIR | 0755};
   struct virtiofs_entry_out out = {.node = 0};
   return w->ops->mkdir(&w->req, &in, &out) == 0;
+}
+
+static bool do_mkdir(struct work *w, int i) {
+  char name[16];
+  snprintf(name, sizeof name, "d%d", i);
+  (void)rmdir(name);
+  return do_mkdir_of(w, name);
+}
+
+static bool do_mkdir_after_lookup(struct work *w, int i) {
+  char name[16];
+  snprintf(name, sizeof name, "d%d", i);
+  (void)rmdir(name);
+  return lookup(w, name) == 0 && do_mkdir_of(w, name);
 }
 
 /* One to open it again, and one to close that of the other. */
@@ -144,6 +155,7 @@ static const struct {
     {"write", do_write},
     {"write-kill", do_write_kill},
     {"mkdir-as-user", do_mkdir},
+    {"mkdir-after-lookup", do_mkdir_after_lookup},
     {"getattr-evicted", do_getattr_evicted},
     {"lookup-evicted", do_lookup_evicted},
 };
@@ -164,15 +176,17 @@ static void prepare(const char *dir) {
 int main(int argc, char **argv) {
   static char buffer[2][4096];
   static const struct iovec iov[2] = {{buffer[0], 4096}, {buffer[1], 4096}};
-  need(argc == 4 || argc == 5, "DIR OPERATION COUNT [never]");
+  need(argc == 4 || argc == 5, "DIR OPERATION COUNT [never|keep]");
   int count = atoi(argv[3]);
   need(count >= 0 && count <= MOST, "COUNT");
   prepare(argv[1]);
   struct virtiofs_passthrough *fs;
-  bool evicts = strstr(argv[2], "evicted") != NULL, never = argc == 5 && strcmp(argv[4], "never") == 0;
+  bool evicts = strstr(argv[2], "evicted") != NULL, never = argc == 5 && strcmp(argv[4], "never") == 0,
+       keep = argc == 5 && strcmp(argv[4], "keep") == 0;
   struct virtiofs_passthrough_config config = {.size = sizeof config,
                                                .shared_dir = argv[1],
                                                .killpriv_v2 = true,
+                                               .keep_ids = keep,
                                                .inode_file_handles = never ? VIRTIOFS_PASSTHROUGH_HANDLES_NEVER
                                                                            : VIRTIOFS_PASSTHROUGH_HANDLES_PREFER,
                                                .inode_fds = evicts ? 1 : 0,

@@ -50,7 +50,7 @@ serve() {
     shift
   done
   shift
-  ${as[@]+"${as[@]}"} "$passthrough" --socket-path "$dir/run/sock" --shared-dir "$share" "$@" >"$dir/log" 2>&1 &
+  ${as[@]+"${as[@]}"} "$passthrough" --stay --socket-path "$dir/run/sock" --shared-dir "$share" "$@" >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens_or_gone || true
   listens || die "doesn't listen: $(cat "$dir/log")"
@@ -156,7 +156,7 @@ with_subordinate_ids() {
 
 refused() {
   local out
-  out=$("$passthrough" --socket-path "$dir/run/other" --shared-dir "$share" "$@" 2>&1) && die "$*: accepted"
+  out=$("$passthrough" --stay --socket-path "$dir/run/other" --shared-dir "$share" "$@" 2>&1) && die "$*: accepted"
   [[ ! -e $dir/run/other ]] || die "$*: left its socket"
   printf '%s' "$out"
 }

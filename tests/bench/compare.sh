@@ -63,7 +63,7 @@ start_server() { # NAME SOCKET SHARE
   local command
   case $1 in
     ours)
-      command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --socket-path "$2" --shared-dir "$3"
+      command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --stay --socket-path "$2" --shared-dir "$3"
         --cache auto)
       ;;
     c)

@@ -43,7 +43,7 @@ build=$BUILD_DIR/bench
 mkdir "$dir/share"
 head -c 64M /dev/urandom >"$dir/share/file"
 listens() { [[ -S $dir/sock ]]; }
-"$build/examples/passthrough/virtiofs-passthrough" --socket-path "$dir/sock" --shared-dir "$dir/share" --cache-size 128M \
+"$build/examples/passthrough/virtiofs-passthrough" --stay --socket-path "$dir/sock" --shared-dir "$dir/share" --cache-size 128M \
   --poll-us "$POLL_US" 2>"$dir/log" &
 server=$!
 wait_until 10 listens || die 'the server does not listen'

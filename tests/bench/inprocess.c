@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Client, ring, codec, session and the null backend in one process, on one core, with no thread: GETATTR.
  *
- *   inprocess [--count N]     N: a million requests by default */
+ *   inprocess [--count N] [--timed]     N: a million requests by default; with the device measuring each */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,12 +71,13 @@ static double rate(struct virtiofs_client *client, uint64_t count, uint32_t dept
   return (double)count / took;
 }
 
-static void measure(const char *layout, uint64_t features, uint64_t count) {
+static void measure(const char *layout, uint64_t features, uint64_t count, bool timed) {
   struct virtiofs_null *null;
   struct virtiofs_device *dev;
   struct virtiofs_client *client;
   must(virtiofs_null_new(&null, NULL), "null");
-  struct virtiofs_device_config device = {.size = sizeof device, .ops = virtiofs_null_ops(), .fs = null};
+  struct virtiofs_device_config device = {
+      .size = sizeof device, .ops = virtiofs_null_ops(), .fs = null, .timed = timed};
   must(virtiofs_device_new(&dev, &device), "device");
   struct virtiofs_client_config config = {.size = sizeof config,
                                           .requests = DEPTH_MAX,
@@ -102,9 +103,14 @@ static void measure(const char *layout, uint64_t features, uint64_t count) {
 
 int main(int argc, char **argv) {
   uint64_t count = 1000000;
-  if (argc == 3 && strcmp(argv[1], "--count") == 0)
-    count = strtoull(argv[2], NULL, 10);
-  measure("split", VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX, count);
-  measure("packed", VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_RING_PACKED, count);
+  bool timed = false;
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--timed") == 0)
+      timed = true;
+    else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc)
+      count = strtoull(argv[++i], NULL, 10);
+  }
+  measure("split", VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX, count, timed);
+  measure("packed", VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_RING_PACKED, count, timed);
   return 0;
 }

@@ -51,7 +51,7 @@ mkdir "$dir/share" "$dir/direct" "$dir/mount"
 head -c 64M /dev/urandom >"$dir/share/file"
 "$programs/passthrough/virtiofs-passthrough" --shared-dir "$dir/share" --mountpoint "$dir/direct" --queues 1 2>"$dir/log" &
 pids+=($!)
-"$programs/passthrough/virtiofs-passthrough" --shared-dir "$dir/share" --socket-path "$dir/sock" 2>"$dir/log" &
+"$programs/passthrough/virtiofs-passthrough" --stay --shared-dir "$dir/share" --socket-path "$dir/sock" 2>"$dir/log" &
 pids+=($!)
 wait_until 10 listens || die 'the server does not listen'
 "$programs/mount/virtiofs-mount" "$dir/sock" "$dir/mount" &

@@ -56,7 +56,7 @@ refuses() {
 }
 
 mkdir "$dir/share"
-"$passthrough" --socket-path "$dir/sock" --shared-dir "$dir/share" --queues 4 >"$dir/log" 2>&1 &
+"$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$dir/share" --queues 4 >"$dir/log" 2>&1 &
 server=$!
 wait_until 20 listens || die "doesn't listen: $(cat "$dir/log")"
 run --server-pid "$server" --svg "$dir/plot.svg"

@@ -106,7 +106,7 @@ leave_root() { umount -l "$root/proc" "$root/dev"; }
 by_virtiofs_mount() {
   make_fresh_share
   make_root virtiofs-mount virtiofs-mount
-  "$passthrough" --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 2 >"$dir/server.log" 2>&1 &
+  "$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 2 >"$dir/server.log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
   "$program" --queues 2 "$dir/sock" "$mnt" >"$dir/log" 2>&1 &

@@ -65,7 +65,7 @@ mkdir "$dir/share"
 ! cut -f 1 "$dir/list" | sort | uniq -d | grep . || die 'two checks have one name'
 ! cut -f 2 "$dir/list" | grep -v '^\(FUSE\|POSIX\|CVE-\|virtio\|vhost-user\|Linux\|[a-z_0-9]*(2)\)' || die 'a rule has no source'
 
-"$passthrough" --socket-path "$dir/sock" --shared-dir "$dir/share" --queues 4 --log-level error >"$dir/log" 2>&1 &
+"$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$dir/share" --queues 4 --log-level error >"$dir/log" 2>&1 &
 server=$!
 wait_until 20 listens || die "doesn't listen: $(cat "$dir/log")"
 run 0 --hostile --queues 4

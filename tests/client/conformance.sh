@@ -30,7 +30,7 @@ servers=(ours memfs)
 command_of() {
   case $1 in
     ours)
-      command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --socket-path "$2" --shared-dir "$3"
+      command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --stay --socket-path "$2" --shared-dir "$3"
         --queues 4 --xattr --posix-acl --log-level error)
       ;;
     memfs)

@@ -44,7 +44,7 @@ trap 'exit 130' INT HUP
 listens() { [[ -S $dir/sock ]]; }
 
 serve() {
-  "$passthrough" --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 3 >"$dir/server.log" 2>&1 &
+  "$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 3 >"$dir/server.log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
 }

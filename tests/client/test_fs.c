@@ -358,7 +358,7 @@ static pid_t serve_at(const char *path) {
   assert_true(pid >= 0);
   if (pid == 0) {
     execl(PASSTHROUGH, PASSTHROUGH, "--socket-path", path, "--shared-dir", bench.served, "--log-level", "error",
-          (char *)NULL);
+          "--stay", (char *)NULL);
     _exit(127);
   }
   wait_for_socket(path);

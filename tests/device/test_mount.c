@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include <virtiofs/device.h>
+#include <virtiofs/stats.h>
 
 #include "support/script_fs.h"
 
@@ -125,6 +126,27 @@ static void files_are_there(void **state) {
   assert_int_equal(names, 100);
   assert_int_equal(stop(), -ECANCELED);
   assert_int_equal(script_fs_calls(&bench.fs, FUSE_DESTROY), 1);
+}
+
+/* Whoever has answered, and whichever thread has read it. */
+static void requests_are_counted(void **state) {
+  (void)state;
+  struct virtiofs_stats_op looked = {0}, op;
+  struct stat st;
+  start(2, 2);
+  for (unsigned i = 0; i < 20; i++)
+    assert_int_equal(stat(at("none"), &st), -1);
+  assert_int_equal(stop(), -ECANCELED);
+  for (uint32_t i = 1; i <= 2; i++) {
+    struct virtiofs_stats_queue queue;
+    assert_int_equal(virtiofs_stats_read_op(bench.dev, i, FUSE_LOOKUP, &op, sizeof op), 0);
+    looked.count += op.count;
+    looked.errors += op.errors;
+    assert_int_equal(virtiofs_stats_read_queue(bench.dev, i, &queue, sizeof queue), 0);
+    assert_int_equal(queue.in_flight, 0);
+  }
+  assert_int_equal(looked.count, 20);
+  assert_int_equal(looked.errors, 20);
 }
 
 static void whoever_unmounts_ends_it(void **state) {
@@ -351,6 +373,7 @@ static bool can_mount(void) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       MOUNT_TEST(files_are_there),
+      MOUNT_TEST(requests_are_counted),
       MOUNT_TEST(whoever_unmounts_ends_it),
       MOUNT_TEST(who_has_a_file_open_is_cut_off),
       MOUNT_TEST(an_answer_may_come_later),

@@ -14,7 +14,7 @@ server_profile() {
   SERVER_QUEUES=
   case $1 in
     passthrough)
-      SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --socket-path {socket} --shared-dir {dir} --device-nodes --posix-acl"
+      SERVER_COMMAND="$BUILD_DIR/debug/examples/passthrough/virtiofs-passthrough --stay --socket-path {socket} --shared-dir {dir} --device-nodes --posix-acl"
       # Where nobody asks for several, its default is tested.
       if [[ -n ${VIRTIOFS_GUEST_QUEUES:-} ]]; then SERVER_COMMAND+=' --queues {queues}'; fi
       ;;

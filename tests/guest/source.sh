@@ -56,7 +56,7 @@ take "$(command -v tar)"
 if have fio; then take "$(command -v fio)"; fi
 if have stress-ng; then take "$(command -v stress-ng)"; fi
 
-server_words "$passthrough --socket-path {socket} --shared-dir {dir} --xattr" "$run_dir/sock" "$run_dir/share" ''
+server_words "$passthrough --stay --socket-path {socket} --shared-dir {dir} --xattr" "$run_dir/sock" "$run_dir/share" ''
 server_start "$run_dir/log" "$run_dir/sock" "$START_SECONDS" || die "doesn't listen: $(cat "$run_dir/log")"
 cat >"$run_dir/script" <<'SCRIPT'
 set -eu

@@ -43,7 +43,7 @@ cleanup() {
 
 # start NAME OPTION: its socket is run_dir/NAME.sock, what it says goes to run_dir/NAME.log.
 start() {
-  server_words "$passthrough --socket-path {socket} --shared-dir {dir} $2" "$run_dir/$1.sock" "$run_dir/share" ''
+  server_words "$passthrough --stay --socket-path {socket} --shared-dir {dir} $2" "$run_dir/$1.sock" "$run_dir/share" ''
   if ! server_start "$run_dir/$1.log" "$run_dir/$1.sock" "$START_SECONDS"; then
     cat "$run_dir/$1.log" >&2
     die "$1 doesn't listen"

@@ -50,7 +50,7 @@ by_dev_fuse() { # MOUNTPOINT OPTION...
 
 by_vhost_user() { # MOUNTPOINT OPTION...
   mkdir -p "$1"
-  "$passthrough" --shared-dir "$share" --socket-path "$1.sock" "${@:2}" </dev/null >>"$dir/log" 2>&1 &
+  "$passthrough" --stay --shared-dir "$share" --socket-path "$1.sock" "${@:2}" </dev/null >>"$dir/log" 2>&1 &
   pids+=("$!")
   wait_until "$SECONDS_MAX" listens "$1.sock" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$1.sock" "$1" </dev/null >>"$dir/log" 2>&1 &

@@ -26,6 +26,7 @@ TABLE = {
     "size": (NOW, SECOND, KEPT, KEPT, KEPT),
     "time": (NOW, SECOND, KEPT, KEPT, KEPT),
     "mode": (NOW, SECOND, KEPT, KEPT, SECOND),
+    "owner": (NOW, SECOND, KEPT, KEPT, SECOND),
     "contents, opened again": (NOW, NOW, NOW, KEPT, NOW),
     "contents, held open": (NOW, SECOND, NOW, KEPT, KEPT),
     "what is appended, opened again": (NOW, SECOND, NOW, KEPT, KEPT),
@@ -149,6 +150,9 @@ class Cells:
 
     def mode(self):
         return self.of_file("mode", lambda p: os.stat(p).st_mode & 0o777, lambda p: os.chmod(p, 0o600), 0o644, 0o600)
+
+    def owner(self):
+        return self.of_file("owner", lambda p: os.stat(p).st_uid, lambda p: os.chown(p, 1234, 1234), os.geteuid(), 1234)
 
     def contents_opened_again(self):
         return self.of_file("again", get, lambda p: put(p, b"new", 0), b"old", b"new")

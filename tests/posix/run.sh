@@ -89,7 +89,7 @@ by_dev_fuse() { # OPTION...
 listens() { [[ -S $dir/sock ]]; }
 
 by_vhost_user() { # OPTION...
-  "$passthrough" --shared-dir "$share" --device-nodes --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
+  "$passthrough" --stay --shared-dir "$share" --device-nodes --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &

@@ -140,7 +140,7 @@ umount "$mnt"
 wait "$server" || bad "--mountpoint: $(tail -n 5 "$dir/log")"
 server=
 
-"$passthrough" --shared-dir "$share" --device-nodes --xattr --queues 3 --thread-pool-size 4 --socket-path "$dir/sock" \
+"$passthrough" --stay --shared-dir "$share" --device-nodes --xattr --queues 3 --thread-pool-size 4 --socket-path "$dir/sock" \
   </dev/null >"$dir/log" 2>&1 &
 server=$!
 wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"

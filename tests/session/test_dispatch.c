@@ -270,6 +270,26 @@ static int fail_read(struct script_fs *fs, struct virtiofs_req *req, unsigned op
   return opcode == FUSE_READ ? -EACCES : rc;
 }
 
+static int look_at_nothing(struct virtiofs_req *req, const struct virtiofs_read_in *in, struct virtiofs_read_out *out) {
+  (void)req;
+  (void)out;
+  /* Backends add the count to it, which C wants an address for. */
+  return in->data.iov != NULL && in->data.count == 0 && in->data.size == 0 ? 0 : -EIO;
+}
+
+static void a_read_of_nothing_has_an_address(void **state) {
+  (void)state;
+  struct session_bench b;
+  struct fuse_request r;
+  session_bench_init(&b);
+  b.ops.read = look_at_nothing;
+  session_bench_start(&b);
+  uint64_t file = session_bench_lookup(&b, "7"), fh = session_bench_openfile(&b, FUSE_OPEN, file);
+  fuse_request_read(&r, FUSE_READ, file, fh, 100, 0);
+  assert_int_equal(session_bench_ask(&b, &r), 0);
+  session_bench_fini(&b);
+}
+
 /* The reply's header lies in the segment that was cut for the data. */
 static void a_failed_read_has_its_header(void **state) {
   struct session_bench *b = *state;
@@ -334,6 +354,7 @@ int main(void) {
       TEST(read_into_any_segments),
       TEST(read_is_cut_to_the_room),
       TEST(a_failed_read_has_its_header),
+      cmocka_unit_test(a_read_of_nothing_has_an_address),
       TEST(write_from_any_segments),
       TEST(readlink_target),
   };

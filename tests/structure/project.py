@@ -26,7 +26,7 @@ HEADERS = {
     "virtq.h": "virtq", "driverq.h": "virtq", "transport.h": "virtq", "dax.h": "dax",
     "backend.h": "session", "request.h": "session", "relay.h": "relay",
     "vhost_user.h": "vhost", "host_window.h": "vhost", "shmem.h": "vhost", "fusedev.h": "fusedev",
-    "device.h": "device", "client.h": "client",
+    "device.h": "device", "stats.h": "device", "client.h": "client",
     "daemon.h": "daemon", "record.h": "daemon", "sandbox.h": "daemon", "control.h": "daemon",
     "passthrough.h": "backends", "memfs.h": "backends", "null.h": "backends",
 }

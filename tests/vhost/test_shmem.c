@@ -175,6 +175,9 @@ static void parts_are_not_unmapped(void **state) {
   other.shmid = 1;
   assert_int_equal(ask_unmap(b, other), 1);
   other.shmid = 0;
+  other.flags = 2;
+  assert_int_equal(ask_unmap(b, other), 1);
+  other.flags = 1;
   assert_int_equal(ask(b, UNMAP, &other, sizeof(other), &b->file, 1), 1);
   shows(b, "....abcd........");
   assert_int_equal(ask_unmap(b, other), 0);

@@ -25,9 +25,10 @@ int virtiofs_passthrough_getattr(struct virtiofs_req *req, const struct virtiofs
                                  struct virtiofs_attr_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *inode = virtiofs_passthrough_node(in->node);
+  virtiofs_passthrough_cred_any(fs);
   if (in->has_handle) /* its own descriptor is there, the inode's may have to be opened */
     return reply(fs, inode, (int)in->handle, out);
-  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  int fd = virtiofs_passthrough_fd_borrow_any(fs, inode);
   if (fd < 0)
     return fd;
   int rc = reply(fs, inode, fd, out);
@@ -45,7 +46,8 @@ int virtiofs_passthrough_statx(struct virtiofs_req *req, const struct virtiofs_s
   struct inode *inode = virtiofs_passthrough_node(in->node);
   const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (int)(in->flags & AT_STATX_SYNC_TYPE);
   struct statx stx;
-  int fd = in->has_handle ? (int)in->handle : virtiofs_passthrough_fd_borrow(fs, inode);
+  virtiofs_passthrough_cred_any(fs);
+  int fd = in->has_handle ? (int)in->handle : virtiofs_passthrough_fd_borrow_any(fs, inode);
   if (fd < 0)
     return fd;
   /* The basic ones whatever was asked for: the guest remembers them. */

@@ -11,6 +11,9 @@
 
 enum { GO_BACK_TRIES = 1000 };
 
+/* More than there are. */
+#define UNKNOWN_CAPS UINT64_MAX
+
 /* What Linux drops when the file system uid ceases to be 0, and takes back when it is 0 again (capabilities(7)). */
 static const uint64_t file_caps = PASSTHROUGH_CAP(CAP_CHOWN) | PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) |
                                   PASSTHROUGH_CAP(CAP_DAC_READ_SEARCH) | PASSTHROUGH_CAP(CAP_FOWNER) |
@@ -23,8 +26,11 @@ struct identity {
   uid_t uid;      /* the server's */
   gid_t gid;
   uint64_t effective; /* the server's capabilities */
-  uint64_t now;       /* those in effect */
-  bool no_groups;     /* there are no supplementary groups */
+  uid_t uid_now;      /* those in effect */
+  gid_t gid_now;
+  uint64_t now;
+  bool acting;    /* for somebody else than the server, or about to */
+  bool no_groups; /* there are no supplementary groups */
   struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
 };
 static _Thread_local struct identity me;
@@ -69,19 +75,46 @@ static int set_caps(uint64_t effective) {
   return 0;
 }
 
+/* The ids in effect, then the capabilities: with the uid Linux changes these itself, in ways of its own, and may take
+ * the right to change the gid. */
+static bool be(uid_t uid, gid_t gid, uint64_t caps) {
+  if (gid != me.gid_now) {
+    if (!become_gid(gid))
+      return false;
+    me.gid_now = gid;
+  }
+  if (uid != me.uid_now) {
+    if (!become_uid(uid))
+      return false;
+    me.uid_now = uid;
+    me.now = UNKNOWN_CAPS;
+  }
+  return caps == me.now || set_caps(caps) == 0;
+}
+
+/* The kernel never refuses the way back to the process's own ids; what can fail is its memory, for a moment. */
+static void go_back(void) {
+  bool back = false;
+  for (int i = 0; i < GO_BACK_TRIES && !back; i++)
+    back = be(me.uid, me.gid, me.effective);
+  if (!back)
+    abort();
+  me.acting = false;
+}
+
 /* Asks what the thread is, the first time. */
 static int know_thread(const struct virtiofs_passthrough *fs) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   if (me.share == fs->epoch)
     return 0;
-  /* It may serve another share too, and lack what that one's last operation didn't need. */
-  if (me.share != 0 && me.now != me.effective)
-    (void)set_caps(me.effective);
+  /* It may serve another share too, and be what that one's last operation needed. */
+  if (me.share != 0)
+    go_back();
   if (syscall(SYS_capget, &header, me.caps) != 0)
     return virtiofs_passthrough_error(errno);
   me.effective = me.now = (uint64_t)me.caps[1].effective << 32 | me.caps[0].effective;
-  me.uid = (uid_t)syscall(GET_UID);
-  me.gid = (gid_t)syscall(GET_GID);
+  me.uid = me.uid_now = (uid_t)syscall(GET_UID);
+  me.gid = me.gid_now = (gid_t)syscall(GET_GID);
   me.no_groups = syscall(GET_GROUPS, 0, NULL) == 0;
   me.share = fs->epoch;
   return 0;
@@ -97,10 +130,10 @@ static bool may_switch(void) {
   return (me.effective & needed) == needed;
 }
 
-int virtiofs_passthrough_cred_begin(struct cred *cred, const struct virtiofs_req *req, uint64_t keep) {
+int virtiofs_passthrough_cred_begin(const struct virtiofs_req *req, uint64_t keep) {
   struct virtiofs_caller caller;
   int rc = virtiofs_passthrough_cred_caller(req, &caller);
-  return rc == 0 ? virtiofs_passthrough_cred_become(cred, virtiofs_req_fs(req), caller, keep) : rc;
+  return rc == 0 ? virtiofs_passthrough_cred_become(virtiofs_req_fs(req), caller, keep) : rc;
 }
 
 int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virtiofs_caller *caller) {
@@ -110,40 +143,43 @@ int virtiofs_passthrough_cred_caller(const struct virtiofs_req *req, struct virt
   return rc == 0 ? virtiofs_passthrough_idmap_to_host(fs->gids, caller->gid, &caller->gid) : rc;
 }
 
-int virtiofs_passthrough_cred_become(struct cred *cred, const struct virtiofs_passthrough *fs,
-                                     struct virtiofs_caller caller, uint64_t keep) {
+int virtiofs_passthrough_cred_become(const struct virtiofs_passthrough *fs, struct virtiofs_caller caller,
+                                     uint64_t keep) {
   if (caller.uid == UINT32_MAX || caller.gid == UINT32_MAX)
     return -EIO; /* to the system calls -1 means "as before": the guest would act as the server */
-  *cred = (struct cred){.uid = false};
   int rc = know_thread(fs);
   if (rc != 0)
     return rc;
   uint64_t caps = caller.uid == 0 ? me.effective : me.effective & (~file_caps | keep);
-  bool switches = may_switch() && (caller.uid != me.uid || caller.gid != me.gid || caps != me.effective);
-  if (!switches)
+  bool differs = caller.uid != me.uid || caller.gid != me.gid || caps != me.effective;
+  if (!differs || !may_switch()) {
+    virtiofs_passthrough_cred_server();
     return virtiofs_passthrough_cred_fsetid(fs, true);
+  }
   if (!drop_groups())
     return -EPERM;
-  cred->gid = caller.gid != me.gid && become_gid(caller.gid);
-  cred->uid = caller.uid != me.uid && become_uid(caller.uid);
-  cred->caps = cred->uid || caps != me.now; /* with the uid Linux changes them itself, in ways of its own */
-  bool done = cred->gid == (caller.gid != me.gid) && cred->uid == (caller.uid != me.uid) &&
-              (!cred->caps || set_caps(caps) == 0);
-  if (done)
+  me.acting = true;
+  if (be(caller.uid, caller.gid, caps))
     return 0;
-  virtiofs_passthrough_cred_end(cred);
+  go_back();
   return -EPERM;
 }
 
-/* The kernel never refuses the way back to the process's own ids; what can fail is its memory, for a moment. */
-void virtiofs_passthrough_cred_end(const struct cred *cred) {
-  bool back = false;
-  for (int i = 0; i < GO_BACK_TRIES && !back; i++) {
-    back = (!cred->uid || become_uid(me.uid)) && (!cred->gid || become_gid(me.gid)) &&
-           (!cred->caps || set_caps(me.effective) == 0);
-  }
-  if (!back)
-    abort();
+void virtiofs_passthrough_cred_end(const struct virtiofs_passthrough *fs) {
+  if ((me.now & PASSTHROUGH_CAP(CAP_DAC_READ_SEARCH)) == 0)
+    virtiofs_passthrough_cred_server();
+  else
+    virtiofs_passthrough_cred_any(fs);
+}
+
+void virtiofs_passthrough_cred_any(const struct virtiofs_passthrough *fs) {
+  if (me.acting && !atomic_load_explicit(&fs->keeps_ids, memory_order_acquire))
+    go_back();
+}
+
+void virtiofs_passthrough_cred_server(void) {
+  if (me.acting)
+    go_back();
 }
 
 int virtiofs_passthrough_cred_fsetid(const struct virtiofs_passthrough *fs, bool have) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -71,7 +72,7 @@ void virtiofs_passthrough_releasedir(struct virtiofs_req *req, const struct virt
 }
 
 int virtiofs_passthrough_fsyncdir(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
-  (void)req;
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   int fd = dir_of(in->handle)->fd;
   int rc = in->data_only ? fdatasync(fd) : fsync(fd);
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
@@ -153,6 +154,7 @@ static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, 
 static int list_alone(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus,
                       struct virtiofs_readdir_out *out) {
   struct dir *dir = dir_of(in->handle);
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   pthread_mutex_lock(&dir->lock);
   int rc = list(req, in, plus, out);
   pthread_mutex_unlock(&dir->lock);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/handle.h"
 #include "backends/passthrough/share.h"
 
@@ -208,6 +209,12 @@ static int open_again(struct inode *inode) {
 }
 
 int virtiofs_passthrough_fd_borrow(struct virtiofs_passthrough *fs, struct inode *inode) {
+  virtiofs_passthrough_cred_server();
+  return virtiofs_passthrough_fd_borrow_any(fs, inode);
+}
+
+int virtiofs_passthrough_fd_borrow_any(struct virtiofs_passthrough *fs, struct inode *inode) {
+  virtiofs_passthrough_cred_any(fs);
   if (inode->handle_len == 0)
     return fd_of(atomic_load_explicit(&inode->cell, memory_order_relaxed));
   uint64_t cell = atomic_fetch_add_explicit(&inode->cell, ONE_USER, memory_order_acquire);

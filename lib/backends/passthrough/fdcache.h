@@ -42,8 +42,8 @@ void virtiofs_passthrough_fdcache_fini(struct fd_cache *cache);
 /**
  * virtiofs_passthrough_fd_borrow - an O_PATH descriptor of an inode's file
  *
- * To be given back by virtiofs_passthrough_fd_return(), and not to be closed. Needs what the server may do: not to be
- * called while the thread acts for a guest's user.
+ * To be given back by virtiofs_passthrough_fd_return(), and not to be closed. Makes the thread the server, so not to be
+ * called between virtiofs_passthrough_cred_begin() and _end().
  *
  * Cost: no system call if it is there; else one to open it, a second one the first time, to see that it is that file,
  * and the closing of the one that has to go.
@@ -51,6 +51,10 @@ void virtiofs_passthrough_fdcache_fini(struct fd_cache *cache);
  * Return: the descriptor; -ESTALE if the file is gone, whatever has its name or number now; -errno.
  */
 int virtiofs_passthrough_fd_borrow(struct virtiofs_passthrough *fs, struct inode *inode);
+
+/** virtiofs_passthrough_fd_borrow_any - the same for what needn't be done by the server:
+ * virtiofs_passthrough_cred_any(). */
+int virtiofs_passthrough_fd_borrow_any(struct virtiofs_passthrough *fs, struct inode *inode);
 
 /** virtiofs_passthrough_fd_return - give it back. */
 void virtiofs_passthrough_fd_return(struct virtiofs_passthrough *fs, struct inode *inode, int fd);

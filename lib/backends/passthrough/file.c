@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
@@ -152,7 +153,7 @@ static int write_flags(const struct virtiofs_req *req, const struct virtiofs_wri
  */
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
-  (void)req;
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
   while (at.left > 0) {
@@ -205,11 +206,12 @@ static int sync_fd(int fd, bool data_only) {
 }
 
 int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
-  (void)req;
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   return sync_fd((int)in->handle, in->data_only);
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   virtiofs_passthrough_locks_flush(req, in);
   /* Closing a duplicate makes the host's file system say what it kept back (NFS: a server out of space). */
   int fd = fcntl((int)in->handle, F_DUPFD_CLOEXEC, 0);
@@ -232,7 +234,7 @@ int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtio
 
 int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_in *in,
                                struct virtiofs_lseek_out *out) {
-  (void)req;
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   /* The position of our descriptor is nobody's: all reading and writing says where. So it can't be asked for either. */
   if (in->whence > SEEK_HOLE || in->whence == SEEK_CUR)
     return -EINVAL;

@@ -48,18 +48,18 @@ static int set_flags(struct virtiofs_req *req, const struct virtiofs_ioctl_in *i
   int flags;
   if (virtiofs_data_copy(&in->data, 0, &flags, sizeof flags) != sizeof flags)
     return -EINVAL;
-  struct cred cred;
-  int rc = virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_FOWNER));
+  int rc = virtiofs_passthrough_cred_begin(req, PASSTHROUGH_CAP(CAP_FOWNER));
   if (rc != 0)
     return rc;
   if (ioctl(handle_fd(in), FS_IOC_SETFLAGS, &flags) != 0)
     rc = virtiofs_passthrough_error(errno);
-  virtiofs_passthrough_cred_end(&cred);
+  virtiofs_passthrough_cred_end(virtiofs_req_fs(req));
   return rc;
 }
 
 int virtiofs_passthrough_ioctl(struct virtiofs_req *req, const struct virtiofs_ioctl_in *in,
                                struct virtiofs_ioctl_out *out) {
+  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   if (gets_flags(in->cmd))
     return get_flags(in, out);
   if (sets_flags(in->cmd))

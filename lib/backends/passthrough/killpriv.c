@@ -54,7 +54,12 @@ int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const s
 }
 
 int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill) {
-  int rc = virtiofs_passthrough_cred_fsetid(virtiofs_req_fs(req), !kill);
+  const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  if (fs->capability != NULL)
+    virtiofs_passthrough_cred_server();
+  else
+    virtiofs_passthrough_cred_any(fs);
+  int rc = virtiofs_passthrough_cred_fsetid(fs, !kill);
   return rc == 0 ? drop_by_fd(req, fd) : rc;
 }
 

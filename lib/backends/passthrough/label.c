@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/share.h"
 
 enum { CLEAR_TRIES = 1000 };
@@ -58,6 +59,7 @@ static int set_fscreate(const struct virtiofs_passthrough *fs, const struct virt
                         struct label *label) {
   if (label->fscreate >= 0)
     return -EINVAL; /* twice */
+  virtiofs_passthrough_cred_server();
   int fd = open_fscreate(fs->task_fd, O_WRONLY);
   if (fd < 0)
     return virtiofs_passthrough_error(errno);
@@ -105,6 +107,7 @@ int virtiofs_passthrough_label_set(const struct virtiofs_passthrough *fs, const 
   struct xattr_name name;
   char path[40];
   int rc = 0;
+  virtiofs_passthrough_cred_server();
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   while (rc == 0 && virtiofs_extensions_next(&all, &ext)) {
     if (ext.kind != VIRTIOFS_EXTENSION_SECURITY)
@@ -118,5 +121,6 @@ int virtiofs_passthrough_label_set(const struct virtiofs_passthrough *fs, const 
 
 int virtiofs_passthrough_label_link(const struct virtiofs_passthrough *fs, int fd, int dirfd, const char *name) {
   struct proc_name old = virtiofs_passthrough_proc_name(fd);
+  virtiofs_passthrough_cred_server();
   return linkat(fs->proc_fd, old.str, dirfd, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : virtiofs_passthrough_error(errno);
 }

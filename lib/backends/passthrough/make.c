@@ -40,7 +40,6 @@ static bool is_among_groups(const struct virtiofs_passthrough *fs, const struct 
 
 /** What a thread is while it makes something. */
 struct acting {
-  struct cred cred;
   struct label label;
 };
 
@@ -67,14 +66,14 @@ static int begin(struct acting *as, struct virtiofs_req *req, int dirfd, const s
   rc = virtiofs_passthrough_label_begin(fs, extensions, &as->label);
   if (rc != 0)
     return rc;
-  rc = virtiofs_passthrough_cred_become(&as->cred, fs, caller, keep);
+  rc = virtiofs_passthrough_cred_become(fs, caller, keep);
   if (rc != 0)
     virtiofs_passthrough_label_end(&as->label);
   return rc;
 }
 
-static void end(struct acting *as) {
-  virtiofs_passthrough_cred_end(&as->cred);
+static void end(const struct virtiofs_passthrough *fs, struct acting *as) {
+  virtiofs_passthrough_cred_end(fs);
   virtiofs_passthrough_label_end(&as->label);
 }
 
@@ -86,7 +85,7 @@ static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int f
                     const struct virtiofs_extensions *extensions) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct acting as;
-  int rc = begin(&as, req, dirfd, extensions, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE));
+  int rc = begin(&as, req, dirfd, extensions, PASSTHROUGH_KEEP_TO_MAKE);
   if (rc != 0)
     return rc;
   const bool later = as.label.later;
@@ -101,13 +100,14 @@ static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int f
   if (named) /* always O_EXCL: without it the host would open whatever is there, a FIFO or a device too */
     file = openat(dirfd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
   rc = file < 0 ? virtiofs_passthrough_error(errno) : 0;
-  end(&as);
+  end(fs, &as);
   if (rc == 0 && later)
     rc = virtiofs_passthrough_label_set(fs, &as.label, file);
   if (rc == 0 && name != NULL && !named)
     rc = virtiofs_passthrough_label_link(fs, file, dirfd, name);
   if (rc != 0 && file >= 0) {
     close(file);
+    virtiofs_passthrough_cred_server();
     if (named)
       (void)unlinkat(dirfd, name, 0);
   }
@@ -174,7 +174,7 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
     rc = begin(&as, req, dirfd, thing->extensions, keep);
     if (rc == 0) {
       rc = make_on_host(dirfd, thing, mode);
-      end(&as);
+      end(fs, &as);
     }
   }
   if (rc != 0) {
@@ -188,7 +188,7 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
 static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t keep, struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *parent = virtiofs_passthrough_node(thing->parent);
-  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
   int rc = make_in(req, fd, thing, keep, out);
@@ -203,7 +203,7 @@ int virtiofs_passthrough_symlink(struct virtiofs_req *req, const struct virtiofs
                         .mode = S_IFLNK,
                         .extensions = &in->extensions,
                         .target = in->target.str};
-  return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE), out);
+  return make(req, &thing, PASSTHROUGH_KEEP_TO_MAKE, out);
 }
 
 int virtiofs_passthrough_mkdir(struct virtiofs_req *req, const struct virtiofs_mkdir_in *in,
@@ -213,7 +213,7 @@ int virtiofs_passthrough_mkdir(struct virtiofs_req *req, const struct virtiofs_m
                         .mode = S_IFDIR | (in->mode & PERMISSIONS),
                         .umask = in->umask,
                         .extensions = &in->extensions};
-  return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE), out);
+  return make(req, &thing, PASSTHROUGH_KEEP_TO_MAKE, out);
 }
 
 int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_mknod_in *in,
@@ -235,7 +235,7 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
                         .umask = in->umask,
                         .extensions = &in->extensions,
                         .rdev = device ? makedev(in->rdev_major, in->rdev_minor) : 0};
-  return make(req, &thing, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
+  return make(req, &thing, PASSTHROUGH_KEEP_TO_MAKE | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
 
 /* What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one. */
@@ -256,13 +256,12 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, i
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
     return rc;
-  struct cred cred;
-  int file = virtiofs_passthrough_cred_begin(&cred, req, 0);
+  int file = virtiofs_passthrough_cred_begin(req, 0);
   if (file == 0) {
     file = virtiofs_passthrough_before_open(req, inode, fd, in->flags, in->open_flags);
     if (file == 0)
       file = virtiofs_passthrough_open_file(fs, inode, fd, in->flags);
-    virtiofs_passthrough_cred_end(&cred);
+    virtiofs_passthrough_cred_end(fs);
   }
   file = virtiofs_passthrough_opened(req, file, in->flags, keep);
   if (file < 0)
@@ -325,7 +324,7 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
                                 struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *parent = virtiofs_passthrough_node(in->parent);
-  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
   int rc = create_in(req, fd, in, out);
@@ -357,7 +356,7 @@ int virtiofs_passthrough_tmpfile(struct virtiofs_req *req, const struct virtiofs
                                  struct virtiofs_create_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *parent = virtiofs_passthrough_node(in->parent);
-  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
   int rc = tmpfile_in(req, fd, in, out);

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "backends/passthrough/handle.h"
@@ -106,6 +108,22 @@ static void mount_free(struct virtiofs_passthrough *fs, struct mount *mount) {
   free(mount);
 }
 
+/*
+ * Does the host's own kernel decide who may do what there, by ids and capabilities alone? Elsewhere another machine, or
+ * a program, may look at the ids of whoever asks, for whatever is asked.
+ */
+static bool judged_here(int fd) {
+  static const uint64_t types[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC,
+                                   OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+  struct statfs st;
+  if (fstatfs(fd, &st) != 0)
+    return false;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if ((uint64_t)st.f_type == types[i])
+      return true;
+  return false;
+}
+
 int virtiofs_passthrough_mount_enter(struct virtiofs_passthrough *fs, int fd, const struct statx *stx,
                                      struct mount **out) {
   int mount_fd = -1;
@@ -126,6 +144,8 @@ int virtiofs_passthrough_mount_enter(struct virtiofs_passthrough *fs, int fd, co
       virtiofs_passthrough_fd_close(fs, mount_fd);
     return -ENOMEM;
   }
+  if (!judged_here(fd))
+    atomic_store_explicit(&fs->keeps_ids, false, memory_order_release);
   *made = (struct mount){.id = virtiofs_passthrough_mnt_id(stx), .fd = mount_fd};
   *out = link_or_find(fs, made);
   if (*out != made)

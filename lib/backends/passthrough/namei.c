@@ -13,7 +13,7 @@ int virtiofs_passthrough_lookup(struct virtiofs_req *req, const struct virtiofs_
                                 struct virtiofs_entry_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *parent = virtiofs_passthrough_node(in->parent);
-  int fd = virtiofs_passthrough_fd_borrow(fs, parent);
+  int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
   int rc = virtiofs_passthrough_walk(fs, parent, fd, in->name.str, out);
@@ -47,10 +47,8 @@ int virtiofs_passthrough_rmdir(struct virtiofs_req *req, const struct virtiofs_r
 static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
   /* Only a whiteout makes something that has an owner; the rest of the renaming needs what the server may do. */
   bool makes = (in->flags & VIRTIOFS_RENAME_WHITEOUT) != 0;
-  struct cred cred;
   if (makes) {
-    int rc =
-        virtiofs_passthrough_cred_begin(&cred, req, PASSTHROUGH_CAP(CAP_DAC_OVERRIDE) | PASSTHROUGH_CAP(CAP_FOWNER));
+    int rc = virtiofs_passthrough_cred_begin(req, PASSTHROUGH_KEEP_TO_MAKE | PASSTHROUGH_CAP(CAP_FOWNER));
     if (rc != 0)
       return rc;
   }
@@ -58,7 +56,7 @@ static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *
   if (renameat2(from, in->name.str, to, in->new_name.str, in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   if (makes)
-    virtiofs_passthrough_cred_end(&cred);
+    virtiofs_passthrough_cred_end(virtiofs_req_fs(req));
   return rc;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/locks.h"
 #include "backends/passthrough/share.h"
 
@@ -82,6 +83,7 @@ static void owner_free(struct virtiofs_passthrough *fs, struct lock_owner *owner
  * overlayfs).
  */
 static int open_for(struct virtiofs_passthrough *fs, uint64_t handle, bool *writable) {
+  virtiofs_passthrough_cred_server();
   int flags = fcntl((int)handle, F_GETFL);
   if (flags < 0)
     return virtiofs_passthrough_error(errno);

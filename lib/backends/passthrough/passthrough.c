@@ -202,6 +202,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
   fs->killpriv_v2 = wanted.killpriv_v2;
+  atomic_init(&fs->keeps_ids, wanted.keep_ids);
   fs->epoch = epoch();
   fs->proc_fd = fs->task_fd = -1;
   rc = set_maps(fs, &wanted);

@@ -35,6 +35,7 @@ struct virtiofs_passthrough {
   bool security_label;       /**< promised to guests */
   bool needs_label;          /**< a guest that doesn't send them is refused */
   int task_fd;               /**< /proc/self/task where SELinux labels what a thread makes; else -1 */
+  atomic_bool keeps_ids;     /**< a thread may stay whoever it was last: cred.h */
   struct idmap *uids, *gids; /**< NULL: the same on both sides */
   uint64_t epoch;            /**< no other share of this process has it, nor of one that forked it; not 0 */
   struct caching caching;

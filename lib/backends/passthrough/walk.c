@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "backends/passthrough/cred.h"
 #include "backends/passthrough/handle.h"
 #include "backends/passthrough/share.h"
 
@@ -43,6 +44,7 @@ static int find_mount(struct step *step, struct mount **mount) {
   *mount = virtiofs_passthrough_mount_get(step->fs, step->parent, virtiofs_passthrough_mnt_id(&step->stx));
   if (*mount != NULL)
     return 0;
+  virtiofs_passthrough_cred_server();
   int fd = look_open(step);
   if (fd < 0)
     return fd;
