@@ -212,8 +212,9 @@ static error_t parse_shown(int key, char *arg, struct argp_state *state) {
 }
 
 static void remember(const struct argp_state *state, struct parse *parse) {
-  if (state->next > 0 && state->next <= state->argc)
-    parse->culprit = state->argv[state->next - 1];
+  int at = state->next > 1 ? state->next - 1 : 1; /* among letters after one '-' it hasn't gone on yet */
+  if (at < state->argc)
+    parse->culprit = state->argv[at];
 }
 
 static error_t parse_one(int key, char *arg, struct argp_state *state) {

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <virtiofs/stats.h>
+
 #include "daemon/listen.h"
 #include "daemon/record.h"
 
@@ -267,11 +269,16 @@ void virtiofs_daemon_share_drain(struct virtiofs_daemon_share *share) {
 }
 
 void virtiofs_daemon_share_info(struct virtiofs_daemon_share *share, struct virtiofs_daemon_share_info *info) {
+  struct virtiofs_stats_usage usage = {0};
   pthread_mutex_lock(&share->lock);
   *info = (struct virtiofs_daemon_share_info){
       .connected = share->connected,
       .draining = share->draining,
       .level = (enum virtiofs_log_level)atomic_load_explicit(&share->level, memory_order_relaxed)};
+  if (share->dev != NULL)
+    virtiofs_stats_read_usage(share->dev, &usage, sizeof(usage));
+  info->nodes = usage.nodes;
+  info->handles = usage.handles;
   pthread_mutex_unlock(&share->lock);
 }
 
