@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Serves a directory of the host: virtiofs-passthrough --socket-path S --shared-dir D [--tag T].
- * cc passthrough.c rights.c sharing.c spellings.c -o virtiofs-passthrough $(pkg-config --cflags --libs
- * libvirtiofs-daemon) */
+ * cc passthrough.c limits.c rights.c sharing.c spellings.c -o virtiofs-passthrough \
+ *     $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
 
+#include "limits.h"
 #include "rights.h"
 #include "sharing.h"
 #include "spellings.h"
@@ -275,6 +276,7 @@ int main(int argc, char **argv) {
       .once = true,
       .share_new = share_new,
       .share_free = share_free,
+      .metrics = limits_metrics,
   };
   return virtiofs_daemon_main(argc, argv, virtiofs_passthrough_ops(), &settings, &config);
 }

@@ -17,18 +17,24 @@
  *   --daemonize          go on in the background once front-ends may connect
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
+ *   --max-inodes=N       files that a guest may know
+ *   --max-handles=N      files that a guest may have open
+ *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
+ *                        docs/monitoring.md
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * and some of virtiofsd's spellings (docs/virtiofs-passthrough.1 has them all). The server keeps the socket when a
  * front-end leaves and serves the next, unless --once is given or the program's default; a mount ends it when it is
  * taken away. SIGTERM, SIGINT and SIGHUP end it with status 0, and take its mount away; with --once SIGTERM and SIGHUP
- * end it with status 1. A service manager is told when front-ends may connect (NOTIFY_SOCKET).
+ * end it with status 1. SIGUSR1 has it write to the log what it has done so far. A service manager is told when
+ * front-ends may connect (NOTIFY_SOCKET).
  */
 #ifndef VIRTIOFS_DAEMON_H
 #define VIRTIOFS_DAEMON_H
 
 #include <virtiofs/backend.h>
 #include <virtiofs/log.h>
+#include <virtiofs/metrics.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -111,6 +117,13 @@ struct virtiofs_daemon_config {
   const char *log_env; /**< a variable of the environment that says the log level, as env_logger's do, and wins over
                             --log-level; NULL: none */
   bool once;           /**< end when the front-end leaves unless --stay is given; else --once ends it */
+
+  /**
+   * Numbers that --metrics and SIGUSR1 are to tell beside the library's: to be given to virtiofs_metrics_gauge() and
+   * _counter(). With the pointer that start left, from after start until before stop, on threads of the library, one at
+   * a time. It must not wait. May be NULL.
+   */
+  void (*metrics)(void *fs, struct virtiofs_metrics *metrics);
 };
 
 /**

@@ -132,6 +132,26 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_p
  */
 VIRTIOFS_EXPORT void virtiofs_passthrough_free(struct virtiofs_passthrough *fs);
 
+/** What guests have of it now. Newer libraries may have more at the end. */
+struct virtiofs_passthrough_usage {
+  uint64_t inodes;      /**< files that they know, or have locks on */
+  uint64_t descriptors; /**< of this process that are kept for them */
+  uint64_t max_descriptors;
+  uint64_t locks;            /**< of fcntl(2): ranges of files */
+  uint64_t lock_waiters;     /**< locks that are waited for */
+  uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */
+};
+
+/**
+ * virtiofs_passthrough_usage - what guests have of it now
+ * @out:  filled
+ * @size: sizeof(struct virtiofs_passthrough_usage): no more is written; what this library doesn't know is 0
+ *
+ * Threads: any.
+ */
+VIRTIOFS_EXPORT void virtiofs_passthrough_usage(struct virtiofs_passthrough *fs, struct virtiofs_passthrough_usage *out,
+                                                size_t size);
+
 /**
  * virtiofs_passthrough_ops - its operations; to be used with the virtiofs_passthrough as the file system's pointer
  *

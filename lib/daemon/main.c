@@ -12,6 +12,7 @@
 #include "daemon/capabilities.h"
 #include "daemon/control.h"
 #include "daemon/logging.h"
+#include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/ready.h"
@@ -59,10 +60,14 @@ static bool cut_off(const struct server *server, const struct virtiofs_daemon_op
          (signal == SIGTERM || signal == SIGHUP);
 }
 
+static void report(void *ctx) {
+  virtiofs_daemon_metrics_log(ctx);
+}
+
 /* Until a signal or the other side ends it. */
 static int serve(struct server *server, const struct virtiofs_daemon_share_setup *setup) {
   const char *program = setup->program;
-  struct virtiofs_daemon_signals signals;
+  struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = setup->metrics};
   int rc = virtiofs_daemon_signals_start(&signals, stop_server, server);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
@@ -75,12 +80,21 @@ static int serve(struct server *server, const struct virtiofs_daemon_share_setup
   return rc == 0 && cut_off(server, setup->options, signals.got) ? -EINTR : rc;
 }
 
+static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
+  int rc = virtiofs_daemon_metrics_start(setup->metrics);
+  if (rc != 0)
+    (void)fprintf(stderr, "%s: cannot start a thread: %s\n", setup->program, strerror(-rc));
+  return rc;
+}
+
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
-static int run(const struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
+static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
   struct server server = {.ready = ready};
   int rc = virtiofs_daemon_process_prepare(setup->program);
   virtiofs_daemon_signals_hold();
+  if (rc == 0)
+    rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
     rc = open_server(&server, setup);
   if (rc == 0 && config->isolate != NULL)
@@ -88,9 +102,12 @@ static int run(const struct virtiofs_daemon_share_setup *setup, struct virtiofs_
   if (rc == 0 && server.share != NULL)
     rc = virtiofs_daemon_share_start(server.share);
   if (rc == 0)
+    rc = start_metrics(setup);
+  if (rc == 0)
     rc = serve(&server, setup);
   virtiofs_daemon_share_free(server.share);
   virtiofs_daemon_control_free(server.control);
+  virtiofs_daemon_metrics_close(setup->metrics);
   return rc;
 }
 

@@ -23,6 +23,8 @@
 #define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
 
+/* With an end. */
+
 /* Above the keys that a program may use. */
 enum {
   KEY_SOCKET_PATH = 0x10000,
@@ -60,13 +62,15 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-/* The rest of them; the input of each is the options. Those that are about the process a share of several hasn't. */
+/* The rest of them. Those that are about the process a share of several hasn't. */
 static const struct {
   const struct argp *argp;
+  size_t input; /* the part of the options that is theirs */
   bool of_process;
 } groups[] = {
-    {&virtiofs_daemon_options_cli, false},
-    {&virtiofs_daemon_options_control, true},
+    {&virtiofs_daemon_options_cli, 0, false},
+    {&virtiofs_daemon_metrics_argp, offsetof(struct virtiofs_daemon_options, limits), false},
+    {&virtiofs_daemon_options_control, 0, true},
 };
 enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
@@ -171,7 +175,7 @@ static void init(struct argp_state *state, struct parse *parse) {
   unsigned at = 0;
   for (unsigned i = 0; i < GROUPS; i++)
     if (!parse->share || !groups[i].of_process)
-      state->child_inputs[at++] = parse->options;
+      state->child_inputs[at++] = (char *)parse->options + groups[i].input;
   if (parse->config->argp != NULL)
     state->child_inputs[at] = parse->input;
   if (!parse->share)

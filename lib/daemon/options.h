@@ -9,6 +9,7 @@
 #include <virtiofs/daemon.h>
 
 #include "daemon/compat.h"
+#include "daemon/options_metrics.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -32,6 +33,7 @@ struct virtiofs_daemon_options {
   const char *control;                  /* socket by which shares are added; NULL: none */
   const char *shares;                   /* file that has those from the start; NULL: none */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
+  struct virtiofs_daemon_limits limits;
 };
 
 /* Fills @options, to be given to virtiofs_daemon_options_free(). Ends the process for --help, --usage, --version, and

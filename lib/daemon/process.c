@@ -38,22 +38,35 @@ static void ending(sigset_t *set) {
   sigaddset(set, SIGHUP);
 }
 
+/* Those that have a meaning for this program. */
+static void known(sigset_t *set) {
+  ending(set);
+  sigaddset(set, SIGUSR1);
+}
+
 static void *wait_for_one(void *arg) {
   struct virtiofs_daemon_signals *signals = arg;
   sigset_t set;
-  int got;
-  ending(&set);
-  while (sigwait(&set, &got) != 0)
-    continue;
-  if (!atomic_load(&signals->ending))
-    signals->got = got;
+  known(&set);
+  for (;;) {
+    int got;
+    if (sigwait(&set, &got) != 0)
+      continue;
+    if (got == SIGUSR1) {
+      signals->report(signals->report_ctx);
+      continue;
+    }
+    if (!atomic_load(&signals->ending))
+      signals->got = got;
+    break;
+  }
   signals->stop(signals->ctx);
   return NULL;
 }
 
 void virtiofs_daemon_signals_hold(void) {
   sigset_t set;
-  ending(&set);
+  known(&set);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

@@ -17,6 +17,8 @@ void virtiofs_daemon_signals_hold(void);
 
 /* A thread that waits for the signals that end the program, and stops then what is to be stopped. */
 struct virtiofs_daemon_signals {
+  void (*report)(void *ctx); /* at each SIGUSR1, on the same thread; to be set before that is started */
+  void *report_ctx;
   atomic_bool ending; /* nobody is to be told any more */
   int got;            /* which has ended it, after virtiofs_daemon_signals_end(); 0: none */
   void (*stop)(void *ctx);

@@ -13,6 +13,7 @@
 #include <virtiofs/stats.h>
 
 #include "daemon/listen.h"
+#include "daemon/metrics.h"
 #include "daemon/record.h"
 
 #define TAG "daemon"
@@ -34,6 +35,7 @@ struct virtiofs_daemon_share {
   pthread_mutex_t lock; /* of what follows */
   struct virtiofs_device *dev;
   bool stopped, draining, connected;
+  struct virtiofs_daemon_source source; /* of numbers about it */
 };
 
 /* ---- What it says ---- */
@@ -143,6 +145,7 @@ int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct 
 static int make_device(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_options *options = share->setup.options;
   struct virtiofs_device *dev;
+  const struct virtiofs_daemon_limits *limits = &options->limits;
   struct virtiofs_device_config device = {
       .size = sizeof(device),
       .ops = share->setup.ops,
@@ -152,8 +155,9 @@ static int make_device(struct virtiofs_daemon_share *share) {
       .pool_threads = options->pool_threads,
       .poll_us = options->poll_us,
       .window_len = options->cache_size,
-      .max_nodes = share->setup.config->max_nodes,
-      .max_handles = share->setup.config->max_handles,
+      .max_nodes = limits->max_inodes != 0 ? limits->max_inodes : share->setup.config->max_nodes,
+      .max_handles = limits->max_handles != 0 ? limits->max_handles : share->setup.config->max_handles,
+      .timed = virtiofs_daemon_metrics_wanted(share->setup.metrics),
       .log = share->log,
       .tap = share->record != NULL ? &virtiofs_daemon_record_tap : NULL,
       .tap_ctx = share->record,
@@ -171,12 +175,32 @@ static int make_device(struct virtiofs_daemon_share *share) {
   return 0;
 }
 
+static const char *name_of(const struct virtiofs_daemon_share_setup *setup) {
+  const struct virtiofs_daemon_options *options = setup->options;
+  if (setup->name != NULL)
+    return setup->name;
+  if (options->tag != NULL)
+    return options->tag;
+  const char *path = options->socket_path != NULL ? options->socket_path : options->mountpoint;
+  return path != NULL ? path : "";
+}
+
+static void begin_to_tell(struct virtiofs_daemon_share *share) {
+  share->source = (struct virtiofs_daemon_source){
+      .share = name_of(&share->setup), .dev = share->dev, .metrics = share->setup.config->metrics, .fs = share->fs};
+  virtiofs_daemon_metrics_add(share->setup.metrics, &share->source);
+}
+
 int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_config *config = share->setup.config;
   share->fs = share->setup.fs;
   int rc = config->start != NULL ? config->start(&share->fs, &share->log) : 0;
   share->started = rc == 0;
-  return rc == 0 ? make_device(share) : rc;
+  if (rc == 0)
+    rc = make_device(share);
+  if (rc == 0)
+    begin_to_tell(share);
+  return rc;
 }
 
 /* False: it is to end, and nobody may come any more. */
@@ -285,6 +309,7 @@ void virtiofs_daemon_share_info(struct virtiofs_daemon_share *share, struct virt
 void virtiofs_daemon_share_free(struct virtiofs_daemon_share *share) {
   if (share == NULL)
     return;
+  virtiofs_daemon_metrics_remove(share->setup.metrics, &share->source);
   virtiofs_device_free(share->dev);
   if (share->started && share->setup.config->stop != NULL)
     share->setup.config->stop(share->fs);

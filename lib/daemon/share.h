@@ -7,6 +7,7 @@
 
 #include "daemon/options.h"
 
+struct virtiofs_daemon_metrics;
 struct virtiofs_daemon_share;
 
 /** What it is made of. The pointers are borrowed until it is freed. */
@@ -17,6 +18,7 @@ struct virtiofs_daemon_share_setup {
   const struct virtiofs_ops *ops;
   void *fs; /* what the program's start is given */
   struct virtiofs_log log;
+  struct virtiofs_daemon_metrics *metrics; /* tells of it */
   const char *name; /* stands before what it says to the log; NULL: it is the only one */
 };
 

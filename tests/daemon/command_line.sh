@@ -103,6 +103,12 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "--lock-waiters must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 0
   refuses "--lock-waiters must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 5x
   refuses "--record-data must be" "$hello" --socket-path "$dir/s" --record "$dir/r" --record-data 1048577
+  refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 0
+  refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
+  refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
+  refuses "--metrics must be" "$hello" --socket-path "$dir/s" --metrics ''
+  refuses "others than this host" "$hello" --socket-path "$dir/s" --metrics 0.0.0.0:9100
+  refuses "cannot listen on localhost:9100" "$hello" --socket-path "$dir/s" --metrics localhost:9100
   refuses "without --record" "$hello" --socket-path "$dir/s" --record-data 1
   refuses "No such file" "$hello" --socket-path "$dir/s" --record "$dir/none/record"
   refuses "Is a directory" "$hello" --socket-path "$dir/s" --record "$dir"

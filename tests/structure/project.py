@@ -28,6 +28,7 @@ HEADERS = {
     "vhost_user.h": "vhost", "host_window.h": "vhost", "shmem.h": "vhost", "fusedev.h": "fusedev",
     "device.h": "device", "stats.h": "device", "client.h": "client",
     "daemon.h": "daemon", "record.h": "daemon", "sandbox.h": "daemon", "control.h": "daemon",
+    "metrics.h": "daemon",
     "passthrough.h": "backends", "memfs.h": "backends", "null.h": "backends",
 }
 UMBRELLA = "virtiofs.h"

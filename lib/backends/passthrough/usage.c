@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What guests have of this process. */
+#include <string.h>
+
+#include "backends/passthrough/share.h"
+
+static uint64_t count_inodes(struct inode_table *table) {
+  uint64_t count = 0;
+  for (unsigned i = 0; i < PASSTHROUGH_SHARDS; i++) {
+    pthread_mutex_lock(&table->shards[i].lock);
+    count += table->shards[i].inode_count;
+    pthread_mutex_unlock(&table->shards[i].lock);
+  }
+  return count;
+}
+
+static void count_locks(struct locks *locks, struct virtiofs_passthrough_usage *usage) {
+  pthread_mutex_lock(&locks->lock);
+  for (const struct lock_guest *guest = locks->guests; guest != NULL; guest = guest->next) {
+    usage->locks += guest->ranges;
+    usage->lock_waiters += guest->waiters;
+  }
+  pthread_mutex_unlock(&locks->lock);
+  usage->max_lock_waiters = locks->waiters_max;
+}
+
+void virtiofs_passthrough_usage(struct virtiofs_passthrough *fs, struct virtiofs_passthrough_usage *out, size_t size) {
+  struct virtiofs_passthrough_usage usage = {.inodes = count_inodes(&fs->table),
+                                             .descriptors = (uint64_t)atomic_load(&fs->fd_count),
+                                             .max_descriptors = (uint64_t)fs->fd_limit};
+  if (fs->locks != NULL)
+    count_locks(fs->locks, &usage);
+  memset(out, 0, size);
+  memcpy(out, &usage, size < sizeof(usage) ? size : sizeof(usage));
+}
