@@ -83,8 +83,6 @@ int virtiofs_daemon_connection_receive(struct virtiofs_daemon_connection *c) {
     char bytes[CMSG_SPACE(sizeof(int) * (VIRTIOFS_DAEMON_CONNECTION_FDS + 1))];
   } control;
   move_to_front(c);
-  if (c->in_len == IN_SIZE)
-    return -EMSGSIZE;
   struct iovec iov = {.iov_base = c->in + c->in_len, .iov_len = IN_SIZE - c->in_len};
   struct msghdr msg = {
       .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
@@ -93,7 +91,9 @@ int virtiofs_daemon_connection_receive(struct virtiofs_daemon_connection *c) {
     return errno == EAGAIN || errno == EINTR ? 0 : -errno;
   c->in_len += (size_t)n;
   c->ended = n == 0;
-  return keep_all_fds(c, &msg);
+  int rc = keep_all_fds(c, &msg);
+  bool full = c->in_len == IN_SIZE && memchr(c->in, '\n', IN_SIZE) == NULL;
+  return rc == 0 && full ? -EMSGSIZE : rc;
 }
 
 bool virtiofs_daemon_connection_line(struct virtiofs_daemon_connection *c, const char **line, size_t *len) {

@@ -40,7 +40,7 @@ static int add_all(struct virtiofs_daemon_shares *shares, struct virtiofs_daemon
 int virtiofs_daemon_shares_file_add(struct virtiofs_daemon_shares *shares, const char *program, const char *path) {
   struct virtiofs_daemon_request *requests = NULL;
   struct virtiofs_daemon_error error;
-  size_t len, count = 0;
+  size_t len = 0, count = 0;
   char *text = NULL;
   int rc = read_file(path, &text, &len);
   if (rc != 0) {
