@@ -4,10 +4,13 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <virtiofs/control.h>
@@ -244,10 +247,22 @@ static void clean_up(const struct settings *settings, const char *path, bool ok)
     (void)virtiofs_control_unlisten(PROGRAM, path);
 }
 
-/* It has ended when it lets go of us. */
-static void wait_for_end(int control) {
+/* The process that made the socket: it is the last to end, if there are several. Return: to poll; -1: unknown. */
+static int process_of(int control) {
+  struct ucred peer;
+  socklen_t len = sizeof(peer);
+  if (getsockopt(control, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.pid <= 0)
+    return -1;
+  return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+/* It lets go of us when all is done, and then ends. */
+static void wait_for_end(int control, int process) {
+  struct pollfd end = {.fd = process, .events = POLLIN};
   char byte;
   while (read(control, &byte, 1) > 0)
+    continue;
+  while (process >= 0 && poll(&end, 1, -1) < 0 && errno == EINTR)
     continue;
 }
 
@@ -257,6 +272,7 @@ static int run(const struct settings *settings) {
   int control = virtiofs_control_connect(settings->control);
   if (control < 0)
     die("cannot connect to", settings->control, strerror(-control));
+  int process = process_of(control);
   char *path = strcmp(command, "remove") == 0 ? find_socket(settings, control) : absolute(settings->socket_path);
   make_request(settings, control, &request);
   char *text = call(control, &request);
@@ -264,11 +280,13 @@ static int run(const struct settings *settings) {
   bool ok = is_ok(reply);
   show(settings, text, reply);
   if (ok && strcmp(command, "stop") == 0)
-    wait_for_end(control);
+    wait_for_end(control, process);
   clean_up(settings, path, ok);
   cJSON_Delete(reply);
   free(text);
   free(path);
+  if (process >= 0)
+    close(process);
   close(control);
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
