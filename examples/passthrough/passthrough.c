@@ -22,19 +22,22 @@
 
 /* What the options say. */
 struct settings {
-  const char *share; /* its name, if it is one of several */
+  const struct virtiofs_daemon_share_in *share; /* NULL: the one of the command line */
   const char *shared_dir;
-  int shared_fd; /* 0: none */
   bool device_nodes;
-  bool xattr, posix_acl;
+  bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
+  struct limits limits;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
 };
+
+/* Of the process. */
+static const struct virtiofs_sandbox_inside *inside;
 
 /* Options that have no letter. */
 enum {
@@ -52,6 +55,7 @@ enum {
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
+  settings->needs_acl = settings->posix_acl && (mode == NULL || strcmp(mode, "always") == 0);
   return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
              ? 0
              : -EINVAL;
@@ -136,6 +140,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_INIT:
     state->child_inputs[0] = &settings->rights;
     state->child_inputs[1] = &settings->sharing;
+    state->child_inputs[2] = &settings->limits;
     return 0;
   case SHARED_DIR:
     settings->shared_dir = arg;
@@ -162,9 +167,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static int isolate(void *fs, const struct virtiofs_log *log) {
+static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
-  return rights_isolate(&settings->rights, log);
+  config->root = settings->shared_dir;
+  rights_sandbox(&settings->rights, config);
+  return 0;
+}
+
+static void entered(void *fs, const struct virtiofs_sandbox_inside *given) {
+  (void)fs;
+  inside = given;
 }
 
 /* The one share's end is the program's. */
@@ -181,15 +193,19 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
 
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
+  const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
   struct virtiofs_passthrough_config config = {
       .size = sizeof(config),
-      .shared_dir = settings->shared_dir,
-      .shared_fd = settings->shared_fd,
+      .shared_dir = dir,
+      .shared_fd = settings->share != NULL && settings->share->dir_fd > 0 ? settings->share->dir_fd : 0,
+      .proc_fd = inside->proc_fd,
+      .task_fd = inside->task_fd,
       .log = *log,
       .device_nodes = settings->device_nodes,
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .inode_idle_ms = settings->inode_idle_ms,
@@ -200,7 +216,8 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   rights_into(&settings->rights, &config);
   sharing_into(&settings->sharing, &config);
-  if (settings->shared_dir == NULL && settings->shared_fd == 0)
+  limits_into(&settings->limits, &config);
+  if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -219,8 +236,7 @@ static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
   struct settings *settings = calloc(1, sizeof(*settings));
   if (settings == NULL)
     return -ENOMEM;
-  settings->share = in->name;
-  settings->shared_fd = in->dir_fd > 0 ? in->dir_fd : 0;
+  settings->share = in;
   settings->rights.of_share = true;
   *fs = settings;
   return 0;
@@ -241,7 +257,9 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the "
+       "default",
+       0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",
@@ -258,7 +276,8 @@ int main(int argc, char **argv) {
        0},
       {0},
   };
-  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {
+      {&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {&limits_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
   static struct settings settings;
   struct virtiofs_daemon_config config = {
@@ -268,7 +287,8 @@ int main(int argc, char **argv) {
       .argp = &argp,
       .argp_input = &settings,
       .features = (const char *const[]){"separate-options", NULL},
-      .isolate = isolate,
+      .sandbox = sandbox,
+      .entered = entered,
       .start = start,
       .stop = stop,
       .spellings = spellings,

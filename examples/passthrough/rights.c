@@ -117,16 +117,11 @@ void rights_into(const struct rights *rights, struct virtiofs_passthrough_config
   config->security_label = rights->security_label;
 }
 
-int rights_isolate(const struct rights *rights, const struct virtiofs_log *log) {
-  if (rights->users.count == 0 && rights->groups.count == 0)
-    return 0;
-  struct virtiofs_sandbox_userns_config config = {.size = sizeof(config),
-                                                  .users = rights->users.ids,
-                                                  .user_count = rights->users.count,
-                                                  .groups = rights->groups.ids,
-                                                  .group_count = rights->groups.count,
-                                                  .log = *log};
-  return virtiofs_sandbox_userns(&config);
+void rights_sandbox(const struct rights *rights, struct virtiofs_sandbox_config *config) {
+  config->users = rights->users.ids;
+  config->user_count = rights->users.count;
+  config->groups = rights->groups.ids;
+  config->group_count = rights->groups.count;
 }
 
 void rights_fini(struct rights *rights) {

@@ -28,8 +28,8 @@ extern const struct argp rights_argp;
 /** rights_into - put it into the server's config, which borrows what @rights points to. */
 void rights_into(const struct rights *rights, struct virtiofs_passthrough_config *config);
 
-/** rights_isolate - into the user namespace, if one is asked for. Return: 0; -errno, which the log has. */
-int rights_isolate(const struct rights *rights, const struct virtiofs_log *log);
+/** rights_sandbox - the same for the server's sandbox. */
+void rights_sandbox(const struct rights *rights, struct virtiofs_sandbox_config *config);
 
 /** rights_fini - what the options have taken. */
 void rights_fini(struct rights *rights);

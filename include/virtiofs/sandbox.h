@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * What a server's process can do to itself so that it can do less. In libvirtiofs-daemon.
+ *
+ * Programs of virtiofs_main() get it by their command line (--sandbox and its like) and say by struct
+ * virtiofs_daemon_config what they need of the host. Others call, in this order, while they have one thread:
+ *
+ *   virtiofs_sandbox_enter()   another root directory, namespaces, a process outside
+ *   ... open what is served
+ *
+ * docs/security.md says what each stage keeps away from whom.
  */
 #ifndef VIRTIOFS_SANDBOX_H
 #define VIRTIOFS_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +59,86 @@ struct virtiofs_sandbox_userns_config {
  * only one.
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_userns(const struct virtiofs_sandbox_userns_config *config);
+
+/** What a process sees of the host. */
+enum virtiofs_sandbox_mode {
+  VIRTIOFS_SANDBOX_NAMESPACE, /**< one directory, itself, no network: namespaces for mounts, processes, network and
+                                   SysV IPC; a user namespace too if the process may not make these (CAP_SYS_ADMIN) */
+  VIRTIOFS_SANDBOX_CHROOT,    /**< one directory; needs CAP_SYS_CHROOT, no namespace */
+  VIRTIOFS_SANDBOX_NONE       /**< all that its user sees */
+};
+
+/** The process that stays outside, with all that the program had. */
+struct virtiofs_sandbox_outside {
+  void *ctx; /**< passed to all below */
+  /** First of all: close what only the other one needs. NULL: nothing. */
+  void (*begin)(void *ctx);
+  /**
+   * Something can be read from @channel, whose other end is virtiofs_sandbox_inside.channel: the one inside asks for
+   * what only the one outside can do. It may be broken into, so nothing that it sends is to be trusted. Return 0, or
+   * -errno to close the channel. NULL: there is no channel.
+   */
+  int (*request)(void *ctx, int channel);
+  /** The other one has ended, with this exit status: remove what was made. NULL: nothing. */
+  void (*ended)(void *ctx, int status);
+};
+
+/** A directory that becomes reachable inside as a descriptor, beside the root. */
+struct virtiofs_sandbox_tree {
+  const char *path; /**< on the host; borrowed during the call */
+  int fd;           /**< set: O_PATH, of a copy of its mounts that belongs to nobody else; closed by the caller */
+};
+
+/** A sandbox. Zero means default. */
+struct virtiofs_sandbox_config {
+  size_t size; /**< sizeof(struct virtiofs_sandbox_config) */
+  enum virtiofs_sandbox_mode mode;
+  const char *root; /**< directory that becomes "/", with what is mounted below it, also later; borrowed during the
+                       call; NULL: an empty one that nobody can write to */
+  bool read_only;   /**< what is at @root now can't be written to; with VIRTIOFS_SANDBOX_NAMESPACE alone */
+  struct virtiofs_sandbox_tree *trees; /**< other directories; borrowed during the call; NULL: none */
+  size_t tree_count;
+  const struct virtiofs_sandbox_ids *users; /**< a user namespace with these, as virtiofs_sandbox_userns() has it; in
+                                                 any mode; borrowed during the call; NULL and no @groups: none is asked
+                                                 for, and one that is needed maps the process's own user alone */
+  size_t user_count;
+  const struct virtiofs_sandbox_ids *groups;
+  size_t group_count;
+  bool network; /**< the host's network stays reachable */
+  struct virtiofs_sandbox_outside outside;
+  struct virtiofs_log log; /**< what goes wrong */
+};
+
+/** What the process finds inside. Append-only. */
+struct virtiofs_sandbox_inside {
+  const char *root; /**< where config->root is now: "/", or itself with VIRTIOFS_SANDBOX_NONE; NULL if that was */
+  int proc_fd;      /**< /proc/self/fd, for what takes a path to a descriptor; it is the working directory too, so that
+                         "5" names descriptor 5; there is no way up from it. -1: nothing has changed (NONE) */
+  int task_fd;      /**< /proc/self/task likewise; -1: none */
+  int channel;      /**< a SOCK_SEQPACKET socket to the process outside; -1: none */
+  bool other;    /**< this is another process than the one that called; set after an error too: what that one has made
+                      is not this one's to remove */
+  bool own_user; /**< in a user namespace that has the process's own user alone, who has no capabilities there either */
+};
+
+/**
+ * virtiofs_sandbox_enter - go on inside
+ * @inside: filled; its descriptors are closed by nobody
+ *
+ * But for VIRTIOFS_SANDBOX_NONE this returns in another process. The one that called stays outside: it passes SIGTERM,
+ * SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 on, does what @config->outside says, and exits as the other one did, by
+ * the same signal if it was one. Each dies with the other. With VIRTIOFS_SANDBOX_NAMESPACE there is a third process
+ * between them, which does nothing but to be the first one of its process namespace.
+ *
+ * Descriptors that are open stay so, in both. The signals above should be blocked before, or be handled inside. Buffers
+ * of stdio are flushed.
+ *
+ * Return: 0; -EINVAL for a broken @config; -E2BIG for one of a newer library; -ENOTDIR, -ENOENT, ... for directories;
+ * -EPERM, -ENOSPC, ... if the host refuses what the mode takes. The log has said why, and what to use instead. After an
+ * error the process has to end. Threads: the process's only one.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_enter(struct virtiofs_sandbox_inside *inside,
+                                                             const struct virtiofs_sandbox_config *config);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,9 @@
 
 enum { CONNECTIONS_MAX = 32, BACKLOG = 16, AGAIN_MS = 1000, STOP = 0, SHARES = 1, LISTENER = 2, FIRST = 3 };
 
+/* What is said to the one outside: one of the shares that there were from the start has ended. With its number. */
+static const char ended_word = 'E';
+
 struct virtiofs_daemon_control {
   struct virtiofs_daemon_share_setup setup;
   struct virtiofs_daemon_listener listener; /* fd -1: none */
@@ -27,6 +30,7 @@ struct virtiofs_daemon_control {
   struct virtiofs_daemon_commands commands;
   uint64_t initial; /* the last share that was there from the start */
   bool started;     /* they have all started */
+  int channel;      /* to the one outside; -1: there is none */
   int rc;           /* why it ends */
   bool ending;
   bool out_of_fds; /* nobody is let in for a moment */
@@ -193,9 +197,24 @@ static struct survey survey(const struct virtiofs_daemon_control *control) {
   return now;
 }
 
+/* Their sockets can be removed by the one outside alone. Who has waited for that is told afterwards. */
+static void release(struct virtiofs_daemon_control *control) {
+  uint64_t serial;
+  char reply;
+  while ((serial = virtiofs_daemon_shares_release(control->commands.shares)) != 0) {
+    char words[1 + sizeof(serial)] = {ended_word};
+    struct pollfd channel = {.fd = control->channel, .events = POLLIN};
+    memcpy(words + 1, &serial, sizeof(serial));
+    if (control->channel >= 0 && send(control->channel, words, sizeof(words), MSG_NOSIGNAL) > 0 &&
+        poll(&channel, 1, AGAIN_MS) == 1)
+      (void)!recv(control->channel, &reply, sizeof(reply), MSG_DONTWAIT);
+  }
+}
+
 /* Some have started or ended. */
 static void settle(struct virtiofs_daemon_control *control) {
   struct virtiofs_daemon_shares *shares = control->commands.shares;
+  release(control);
   virtiofs_daemon_shares_each(shares, tell, control);
   struct survey now = survey(control);
   for (; now.useless != 0; now = survey(control))
@@ -307,6 +326,7 @@ int virtiofs_daemon_control_open(struct virtiofs_daemon_control **out,
   const char *version = setup->config->version;
   control->setup = *setup;
   control->listener = (struct virtiofs_daemon_listener){.fd = -1, .lock_fd = -1};
+  control->channel = -1;
   control->commands.process = (struct virtiofs_daemon_process_view){
       .program = setup->program,
       .version = version != NULL ? version : "libvirtiofs " VIRTIOFS_VERSION_STRING,
@@ -339,4 +359,37 @@ void virtiofs_daemon_control_free(struct virtiofs_daemon_control *control) {
   if (control->stop_fd >= 0)
     close(control->stop_fd);
   free(control);
+}
+
+/* ---- The way into a sandbox ---- */
+
+int virtiofs_daemon_control_sandbox(struct virtiofs_daemon_control *control, struct virtiofs_sandbox_config *config) {
+  return virtiofs_daemon_shares_sandbox(control->commands.shares, config);
+}
+
+void virtiofs_daemon_control_entered(struct virtiofs_daemon_control *control) {
+  virtiofs_daemon_shares_entered(control->commands.shares);
+}
+
+void virtiofs_daemon_control_inside(struct virtiofs_daemon_control *control, int channel) {
+  control->channel = channel;
+  virtiofs_daemon_listen_inside(&control->listener);
+  virtiofs_daemon_shares_inside(control->commands.shares);
+}
+
+void virtiofs_daemon_control_outside(struct virtiofs_daemon_control *control) {
+  virtiofs_daemon_listen_outside(&control->listener);
+  virtiofs_daemon_shares_outside(control->commands.shares);
+}
+
+/* It can make us remove sockets of shares that this process has made for it, and nothing else. */
+int virtiofs_daemon_control_hear(struct virtiofs_daemon_control *control, int channel, const char *words, size_t len) {
+  uint64_t serial;
+  if (len != 1 + sizeof(serial) || words[0] != ended_word)
+    return -EPROTO;
+  memcpy(&serial, words + 1, sizeof(serial));
+  if (!virtiofs_daemon_shares_drop(control->commands.shares, serial))
+    return -EPROTO;
+  (void)!send(channel, &ended_word, sizeof(ended_word), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return 0;
 }

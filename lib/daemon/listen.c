@@ -4,15 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+/* How long to wait for a server that is ending: 2 s. */
+enum { PID_TEXT = 20, ENDING_STEPS = 200, ENDING_STEP_NS = 10000000 };
 #define NO_GROUP ((gid_t)-1)
 
 static int fail(const char *program, const char *what, const char *name, int error) {
@@ -28,6 +33,27 @@ static bool is_at_path(int fd, const char *path) {
   return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
+/* Has the server whose lock it is died and left one in a sandbox, which is about to? */
+static bool is_ending(int fd) {
+  char text[PID_TEXT + 1] = "";
+  ssize_t n = pread(fd, text, PID_TEXT, 0);
+  long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+  return pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+static int lock(int fd) {
+  static const struct timespec moment = {.tv_nsec = ENDING_STEP_NS};
+  for (int i = 0;; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+      return 0;
+    if (errno != EWOULDBLOCK)
+      return errno;
+    if (i == ENDING_STEPS || !is_ending(fd))
+      return EADDRINUSE;
+    (void)nanosleep(&moment, NULL);
+  }
+}
+
 /* PATH.pid is left locked for as long as we live. */
 static int take_lock(struct virtiofs_daemon_listener *listener, const char *program) {
   int fd;
@@ -35,8 +61,8 @@ static int take_lock(struct virtiofs_daemon_listener *listener, const char *prog
     fd = open(listener->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
       return fail(program, "cannot create", listener->lock_path, errno);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+    int error = lock(fd);
+    if (error != 0) {
       close(fd);
       return fail(program, "another server has", listener->path, error);
     }
@@ -183,13 +209,25 @@ int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int 
   }
 }
 
+void virtiofs_daemon_listen_inside(struct virtiofs_daemon_listener *listener) {
+  listener->inside = true;
+}
+
+/* Who is connected, or wants to be, is to see that the other one hangs up or has gone. */
+void virtiofs_daemon_listen_outside(struct virtiofs_daemon_listener *listener) {
+  if (listener->fd >= 0)
+    close(listener->fd);
+  listener->fd = -1;
+}
+
 void virtiofs_daemon_listen_end(struct virtiofs_daemon_listener *listener) {
-  if (listener->bound)
+  if (listener->bound && !listener->inside)
     (void)unlink(listener->path);
   if (listener->fd >= 0)
     close(listener->fd);
   if (listener->lock_fd >= 0) {
-    (void)unlink(listener->lock_path);
+    if (!listener->inside)
+      (void)unlink(listener->lock_path);
     close(listener->lock_fd);
   }
   listener->fd = listener->lock_fd = -1;

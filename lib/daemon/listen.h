@@ -11,6 +11,7 @@ struct virtiofs_daemon_listener {
   int lock_fd;    /* -1: none */
   bool connected; /* @fd is the one front-end itself */
   bool bound;     /* the socket file is ours */
+  bool inside;    /* another process removes what was made: the paths are not the same here */
   char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
   char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(".pid")];
 };
@@ -29,6 +30,11 @@ int virtiofs_daemon_listen_fd(struct virtiofs_daemon_listener *listener, const c
 
 /* A front-end's connection; -ECANCELED when @stop_fd became readable; -errno. */
 int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int stop_fd);
+
+/* In one of two processes that both have it: this one serves, and the other one removes what was made; or the other way
+ * round. */
+void virtiofs_daemon_listen_inside(struct virtiofs_daemon_listener *listener);
+void virtiofs_daemon_listen_outside(struct virtiofs_daemon_listener *listener);
 
 /* Removes what was made. */
 void virtiofs_daemon_listen_end(struct virtiofs_daemon_listener *listener);

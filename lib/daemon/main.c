@@ -10,6 +10,7 @@
 
 #include "base/config.h"
 #include "daemon/capabilities.h"
+#include "daemon/confine.h"
 #include "daemon/control.h"
 #include "daemon/logging.h"
 #include "daemon/metrics.h"
@@ -18,33 +19,27 @@
 #include "daemon/ready.h"
 #include "daemon/share.h"
 
-/* One share, or several. */
-struct server {
-  struct virtiofs_daemon_share *share;     /* NULL: */
-  struct virtiofs_daemon_control *control; /* there are several */
-  struct virtiofs_daemon_ready *ready;
-};
-
 static void stop_server(void *ctx) {
-  struct server *server = ctx;
+  const struct virtiofs_daemon_confined *server = ctx;
   if (server->share != NULL)
     virtiofs_daemon_share_stop(server->share);
   else
     virtiofs_daemon_control_stop(server->control);
 }
 
-static int open_server(struct server *server, const struct virtiofs_daemon_share_setup *setup) {
+/* One share, or several. */
+static int open_server(struct virtiofs_daemon_confined *server) {
+  const struct virtiofs_daemon_share_setup *setup = server->setup;
   bool several = setup->options->control != NULL || setup->options->shares != NULL;
   return several ? virtiofs_daemon_control_open(&server->control, setup)
                  : virtiofs_daemon_share_open(&server->share, setup);
 }
 
 static void tell_ready(void *ctx) {
-  const struct server *server = ctx;
-  virtiofs_daemon_ready_tell(server->ready);
+  virtiofs_daemon_confined_ready(ctx);
 }
 
-static int serve_server(struct server *server) {
+static int serve_server(struct virtiofs_daemon_confined *server) {
   if (server->share == NULL)
     return virtiofs_daemon_control_run(server->control, tell_ready, server);
   tell_ready(server);
@@ -55,7 +50,8 @@ static int serve_server(struct server *server) {
  * Where the front-end's leaving is the end, a signal that comes before has cut it off, as launchers know it from
  * virtiofsd; where only a signal ends a server it is no fault. SIGINT is for those who mean the end in both.
  */
-static bool cut_off(const struct server *server, const struct virtiofs_daemon_options *options, int signal) {
+static bool cut_off(const struct virtiofs_daemon_confined *server, const struct virtiofs_daemon_options *options,
+                    int signal) {
   return server->share != NULL && options->once && options->mountpoint == NULL &&
          (signal == SIGTERM || signal == SIGHUP);
 }
@@ -65,7 +61,7 @@ static void report(void *ctx) {
 }
 
 /* Until a signal or the other side ends it. */
-static int serve(struct server *server, const struct virtiofs_daemon_share_setup *setup) {
+static int serve(struct virtiofs_daemon_confined *server, const struct virtiofs_daemon_share_setup *setup) {
   const char *program = setup->program;
   struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = setup->metrics};
   int rc = virtiofs_daemon_signals_start(&signals, stop_server, server);
@@ -90,13 +86,15 @@ static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
 static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
-  struct server server = {.ready = ready};
+  struct virtiofs_daemon_confined server = {.setup = setup, .ready = ready};
   int rc = virtiofs_daemon_process_prepare(setup->program);
   virtiofs_daemon_signals_hold();
   if (rc == 0)
     rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
-    rc = open_server(&server, setup);
+    rc = open_server(&server);
+  if (rc == 0)
+    rc = virtiofs_daemon_confine(&server);
   if (rc == 0 && config->isolate != NULL)
     rc = config->isolate(setup->fs, &setup->log);
   if (rc == 0 && server.share != NULL)

@@ -83,6 +83,14 @@ int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const cha
   return 0;
 }
 
+void virtiofs_daemon_metrics_inside(struct virtiofs_daemon_metrics *metrics) {
+  virtiofs_daemon_listen_inside(&metrics->listener);
+}
+
+void virtiofs_daemon_metrics_outside(struct virtiofs_daemon_metrics *metrics) {
+  virtiofs_daemon_listen_outside(&metrics->listener);
+}
+
 /* ---- a client ---- */
 
 static int left_ms(const struct timespec *deadline) {

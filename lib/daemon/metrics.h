@@ -16,6 +16,10 @@ struct virtiofs_daemon_metrics;
 int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const char *program, const char *where,
                                  const struct virtiofs_log *log);
 
+/* As virtiofs_daemon_listen_inside() and _outside(). */
+void virtiofs_daemon_metrics_inside(struct virtiofs_daemon_metrics *metrics);
+void virtiofs_daemon_metrics_outside(struct virtiofs_daemon_metrics *metrics);
+
 /* Starts the thread that answers. 0 or -errno. */
 int virtiofs_daemon_metrics_start(struct virtiofs_daemon_metrics *metrics);
 

@@ -23,8 +23,6 @@
 #define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
 
-/* With an end. */
-
 /* Above the keys that a program may use. */
 enum {
   KEY_SOCKET_PATH = 0x10000,
@@ -48,7 +46,7 @@ static const struct argp_option argp_options[] = {
     {"tag", KEY_TAG, "TAG", 0, "Name for mount -t virtiofs, 1 to 36 bytes, for front-ends that ask the device", 0},
     {"queues", KEY_QUEUES, "N", 0, "Request queues, or threads that read a mount's requests, 1 to 64 (default 1, or 4)",
      0},
-    {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 0 to 64 (default 0)", 0},
+    {"thread-pool-size", KEY_POOL, "N", 0, "Threads for operations that block, 64 at most (default 0)", 0},
     {"poll-us", KEY_POLL, "N", 0,
      "How long a queue that was busy is watched before its thread sleeps, in microseconds; 0: not at all (default 100)",
      0},
@@ -70,6 +68,7 @@ static const struct {
 } groups[] = {
     {&virtiofs_daemon_options_cli, 0, false},
     {&virtiofs_daemon_metrics_argp, offsetof(struct virtiofs_daemon_options, limits), false},
+    {&virtiofs_daemon_sandbox_argp, offsetof(struct virtiofs_daemon_options, sandbox), false},
     {&virtiofs_daemon_options_control, 0, true},
 };
 enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
@@ -159,6 +158,7 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   bool none_is_right = !parse->share && (options->control != NULL || options->shares != NULL);
   if (ways > 1 || (ways == 0 && !none_is_right))
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
+  virtiofs_daemon_sandbox_options_check(state, &parse->options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
     fail(state, "--record-data is nothing without --record", NULL);
   if (options->socket_group != NULL && options->socket_path == NULL)
@@ -246,7 +246,8 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
     options->queues = number(state, "--queues must be 1 to 64, not", arg, 1, VIRTIOFS_REQUEST_QUEUES_MAX);
     return 0;
   case KEY_POOL:
-    options->pool_threads = number(state, "--thread-pool-size must be 0 to 64, not", arg, 0, POOL_MAX);
+    options->pool_asked = number(state, "--thread-pool-size must be a number, not", arg, 0, INT32_MAX);
+    options->pool_threads = options->pool_asked < POOL_MAX ? options->pool_asked : POOL_MAX;
     return 0;
   case KEY_POLL:
     options->poll_us = number(state, "--poll-us must be 0 to 1000000, not", arg, 0, VIRTIOFS_POLL_MAX);

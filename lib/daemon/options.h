@@ -10,6 +10,7 @@
 
 #include "daemon/compat.h"
 #include "daemon/options_metrics.h"
+#include "daemon/options_sandbox.h"
 #include "daemon/request.h"
 
 struct virtiofs_daemon_options {
@@ -19,6 +20,7 @@ struct virtiofs_daemon_options {
   const char *tag;         /* NULL: none */
   uint32_t queues;         /* 0: not said */
   uint32_t pool_threads;
+  uint32_t pool_asked; /* what was said, which may be more */
   uint64_t cache_size; /* of the DAX window; 0: none */
   uint32_t poll_us;    /* as struct virtiofs_device_config has it */
   const char *record;  /* NULL: nothing is recorded */
@@ -27,6 +29,7 @@ struct virtiofs_daemon_options {
   bool log_off; /* nothing is said at all */
   bool syslog;
   bool print_capabilities;
+  struct virtiofs_daemon_sandbox_options sandbox;
   bool once;                            /* ends when the front-end leaves */
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */

@@ -89,22 +89,30 @@ static void let_go_of_terminal(const struct virtiofs_daemon_ready *ready) {
     (void)dup2(ready->null_fd, fd);
 }
 
+static void close_one(int *fd) {
+  if (*fd >= 0)
+    close(*fd);
+  *fd = -1;
+}
+
+void virtiofs_daemon_ready_inside(struct virtiofs_daemon_ready *ready) {
+  close_one(&ready->manager_fd);
+  close_one(&ready->parent_fd);
+}
+
 void virtiofs_daemon_ready_tell(struct virtiofs_daemon_ready *ready) {
   if (ready->manager_fd >= 0)
     (void)!send(ready->manager_fd, ready_text, sizeof(ready_text) - 1, MSG_NOSIGNAL);
-  if (ready->parent_fd >= 0) {
-    let_go_of_terminal(ready);
+  let_go_of_terminal(ready);
+  if (ready->parent_fd >= 0)
     (void)!write(ready->parent_fd, "", 1);
-  }
   virtiofs_daemon_ready_end(ready);
 }
 
 void virtiofs_daemon_ready_end(struct virtiofs_daemon_ready *ready) {
-  if (ready->manager_fd >= 0)
-    close(ready->manager_fd);
-  if (ready->parent_fd >= 0)
-    close(ready->parent_fd);
+  close_one(&ready->manager_fd);
+  close_one(&ready->parent_fd);
   if (ready->null_fd > STDERR_FILENO)
     close(ready->null_fd);
-  ready->manager_fd = ready->parent_fd = ready->null_fd = -1;
+  ready->null_fd = -1;
 }

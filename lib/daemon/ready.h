@@ -20,6 +20,9 @@ struct virtiofs_daemon_ready {
  */
 int virtiofs_daemon_ready_prepare(struct virtiofs_daemon_ready *ready, bool background, const char *program);
 
+/** virtiofs_daemon_ready_inside - another process tells them; this one lets go of the terminal when it is ready. */
+void virtiofs_daemon_ready_inside(struct virtiofs_daemon_ready *ready);
+
 /** virtiofs_daemon_ready_tell - now. In the background that is the end of standard input, output and error. */
 void virtiofs_daemon_ready_tell(struct virtiofs_daemon_ready *ready);
 

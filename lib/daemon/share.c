@@ -142,6 +142,16 @@ int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct 
   return 0;
 }
 
+void virtiofs_daemon_share_inside(struct virtiofs_daemon_share *share) {
+  virtiofs_daemon_listen_inside(&share->listener);
+}
+
+void virtiofs_daemon_share_outside(struct virtiofs_daemon_share *share) {
+  virtiofs_daemon_listen_outside(&share->listener);
+  virtiofs_daemon_record_close(share->record);
+  share->record = NULL;
+}
+
 static int make_device(struct virtiofs_daemon_share *share) {
   const struct virtiofs_daemon_options *options = share->setup.options;
   struct virtiofs_device *dev;
@@ -157,6 +167,10 @@ static int make_device(struct virtiofs_daemon_share *share) {
       .window_len = options->cache_size,
       .max_nodes = limits->max_inodes != 0 ? limits->max_inodes : share->setup.config->max_nodes,
       .max_handles = limits->max_handles != 0 ? limits->max_handles : share->setup.config->max_handles,
+      .max_in_flight = limits->max_in_flight,
+      .rate_ops = limits->rate_ops,
+      .rate_bytes = limits->rate_bytes,
+      .rate_burst_ms = limits->rate_burst_ms,
       .timed = virtiofs_daemon_metrics_wanted(share->setup.metrics),
       .log = share->log,
       .tap = share->record != NULL ? &virtiofs_daemon_record_tap : NULL,

@@ -36,6 +36,10 @@ struct virtiofs_daemon_share_info {
  */
 int virtiofs_daemon_share_open(struct virtiofs_daemon_share **out, const struct virtiofs_daemon_share_setup *setup);
 
+/* As virtiofs_daemon_listen_inside() and _outside(). */
+void virtiofs_daemon_share_inside(struct virtiofs_daemon_share *share);
+void virtiofs_daemon_share_outside(struct virtiofs_daemon_share *share);
+
 /* The program's file system, and the device. 0; -errno, after a line on stderr. */
 int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share);
 

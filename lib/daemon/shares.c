@@ -17,6 +17,7 @@ struct entry {
   uint64_t serial;
   struct timespec since;
   bool removed, has_thread;
+  bool outside; /* another process has its socket too */
   pthread_t thread;
 
   /* What it is made of. */
@@ -28,6 +29,7 @@ struct entry {
   int fds[VIRTIOFS_DAEMON_FDS];
   bool has_settings;
   void *settings;
+  struct virtiofs_sandbox_tree *tree; /* its directory; NULL: none, or not known */
 
   /* By its own thread, under the table's lock. */
   enum virtiofs_daemon_share_state state;
@@ -39,6 +41,7 @@ struct entry {
 
 struct virtiofs_daemon_shares {
   struct virtiofs_daemon_share_setup setup;
+  struct virtiofs_sandbox_tree *trees; /* directories of those that there were from the start */
   int event_fd;
   uint64_t serial;
   size_t count;
@@ -165,6 +168,7 @@ void virtiofs_daemon_shares_free(struct virtiofs_daemon_shares *shares) {
     unlink_entry(shares, &shares->first);
   pthread_mutex_destroy(&shares->lock);
   close(shares->event_fd);
+  free(shares->trees);
   free(shares);
 }
 
@@ -271,6 +275,8 @@ static int open_entry(struct entry *entry, struct virtiofs_daemon_error *error) 
   int rc = parse_options(entry, error);
   if (rc != 0)
     return rc;
+  if (entry->options.mountpoint != NULL && entry->all->setup.options->sandbox.mode != VIRTIOFS_SANDBOX_NONE)
+    return virtiofs_daemon_error_set(error, -EINVAL, "a mount made in a sandbox is not seen outside: --sandbox=none");
   rc = open_share(entry, entry->settings);
   if (rc != 0)
     return virtiofs_daemon_error_set(error, rc, "its socket or its record can't be opened: %s", strerror(-rc));
@@ -404,4 +410,72 @@ void virtiofs_daemon_shares_forget(struct virtiofs_daemon_shares *shares, uint64
   pthread_mutex_unlock(&shares->lock);
   if (ended)
     unlink_entry(shares, at);
+}
+
+/* ---- The way into a sandbox ---- */
+
+/* Those of the command line are the process's own, and not asked here. */
+static int ask_entry(struct entry *entry, struct virtiofs_sandbox_config *config) {
+  const struct virtiofs_daemon_config *program = entry->all->setup.config;
+  if (!entry->has_settings)
+    return 0;
+  int rc = program->sandbox(entry->settings, config);
+  if (rc == 0 && config->root != NULL && entry->in.dir_fd < 0) {
+    entry->tree = &config->trees[config->tree_count++];
+    *entry->tree = (struct virtiofs_sandbox_tree){.path = config->root, .fd = -1};
+  }
+  config->root = NULL;
+  config->read_only = false;
+  return rc;
+}
+
+int virtiofs_daemon_shares_sandbox(struct virtiofs_daemon_shares *shares, struct virtiofs_sandbox_config *config) {
+  int rc = 0;
+  shares->trees = calloc(shares->count + 1, sizeof(*shares->trees));
+  if (shares->trees == NULL)
+    return -ENOMEM;
+  config->trees = shares->trees;
+  for (struct entry *entry = shares->first; rc == 0 && entry != NULL; entry = entry->next)
+    rc = ask_entry(entry, config);
+  return rc;
+}
+
+void virtiofs_daemon_shares_entered(struct virtiofs_daemon_shares *shares) {
+  for (struct entry *entry = shares->first; entry != NULL; entry = entry->next)
+    if (entry->tree != NULL)
+      entry->in.dir_fd = entry->fds[VIRTIOFS_DAEMON_FD_DIR] = entry->tree->fd;
+}
+
+void virtiofs_daemon_shares_inside(struct virtiofs_daemon_shares *shares) {
+  for (struct entry *entry = shares->first; entry != NULL; entry = entry->next) {
+    virtiofs_daemon_share_inside(entry->share);
+    entry->outside = true;
+  }
+}
+
+void virtiofs_daemon_shares_outside(struct virtiofs_daemon_shares *shares) {
+  for (struct entry *entry = shares->first; entry != NULL; entry = entry->next)
+    virtiofs_daemon_share_outside(entry->share);
+}
+
+uint64_t virtiofs_daemon_shares_release(struct virtiofs_daemon_shares *shares) {
+  uint64_t serial = 0;
+  pthread_mutex_lock(&shares->lock);
+  for (struct entry *entry = shares->first; serial == 0 && entry != NULL; entry = entry->next)
+    if (entry->outside && entry->state == VIRTIOFS_DAEMON_SHARE_ENDED) {
+      entry->outside = false;
+      serial = entry->serial;
+    }
+  pthread_mutex_unlock(&shares->lock);
+  return serial;
+}
+
+bool virtiofs_daemon_shares_drop(struct virtiofs_daemon_shares *shares, uint64_t serial) {
+  struct entry **at = &shares->first;
+  while (*at != NULL && (*at)->serial != serial)
+    at = &(*at)->next;
+  if (*at == NULL || (*at)->has_thread)
+    return false;
+  unlink_entry(shares, at);
+  return true;
 }

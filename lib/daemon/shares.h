@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#include <virtiofs/sandbox.h>
+
 #include "daemon/request.h"
 #include "daemon/share.h"
 
@@ -79,5 +81,20 @@ void virtiofs_daemon_shares_each(struct virtiofs_daemon_shares *shares,
 
 /* Takes out one that has ended. */
 void virtiofs_daemon_shares_forget(struct virtiofs_daemon_shares *shares, uint64_t serial);
+
+/* ---- The way into a sandbox: control.h; before any of them runs ---- */
+
+/* What each of them needs of the host, in @config; directories are trees there. 0 or -errno. */
+int virtiofs_daemon_shares_sandbox(struct virtiofs_daemon_shares *shares, struct virtiofs_sandbox_config *config);
+void virtiofs_daemon_shares_entered(struct virtiofs_daemon_shares *shares);
+
+void virtiofs_daemon_shares_inside(struct virtiofs_daemon_shares *shares);
+void virtiofs_daemon_shares_outside(struct virtiofs_daemon_shares *shares);
+
+/* Inside: one that the process outside has too has ended: each once. Return: its serial number; 0: there is none. */
+uint64_t virtiofs_daemon_shares_release(struct virtiofs_daemon_shares *shares);
+
+/* Outside: takes out one that doesn't run here, and its socket. False: there is none. */
+bool virtiofs_daemon_shares_drop(struct virtiofs_daemon_shares *shares, uint64_t serial);
 
 #endif

@@ -28,6 +28,7 @@ AT_LEAST=100
 dir=$(mktemp -d)
 share=$dir/share
 server=
+serving= # it, or the one in its sandbox
 tracer=
 client=
 count=0
@@ -48,7 +49,7 @@ trap 'exit 130' INT HUP
 # These are the library's, or say nothing that anybody could act on.
 quiet='read|write|poll|ppoll|futex|close|munmap|mmap|brk|mprotect|madvise|restart_syscall|gettid|getpid|gettimeofday|clock_gettime|sched_yield|rt_sigtimedwait'
 
-fds() { find "/proc/$server/fd" -mindepth 1 | wc -l; }
+fds() { find "/proc/$serving/fd" -mindepth 1 | wc -l; }
 fds_are() { (($(fds) == $1)); }
 
 # soon COMMAND...: true as soon as COMMAND is, like wait_until but looking more often.
@@ -68,14 +69,14 @@ ask() {
 
 traced() {
   local status
-  for status in "/proc/$server/task/"*/status; do
+  for status in "/proc/$serving/task/"*/status; do
     [[ $(sed -n 's/^TracerPid:[[:space:]]*//p' "$status" 2>/dev/null) == "$tracer" ]] || return 1
   done
 }
 
 # trace STRACE-OPTION...: from here on, until untrace.
 trace() {
-  strace -f -qq -p "$server" -o "$dir/trace" "$@" 2>"$dir/strace.log" &
+  strace -f -qq -p "$serving" -o "$dir/trace" "$@" 2>"$dir/strace.log" &
   tracer=$!
   soon traced || die "strace doesn't attach: $(cat "$dir/strace.log")"
 }
@@ -180,6 +181,7 @@ with() {
   client=$CLIENT_PID
   IFS= read -r -t "$SECONDS_MAX" answer <&"${CLIENT[0]}"
   [[ $answer == ready ]] || die "the client: $answer"
+  serving=$(inside "$server")
   ask list 0
   read -ra requests <<<"$answer"
   # What is asked only once is asked now, and what is kept for the next time is opened.

@@ -87,14 +87,16 @@ in_a_namespace() {
   # Nobody has these ids there.
   refuse 'Invalid argument' chown 70000 "$mnt/root"
   refuse 'Operation not permitted' as_user 70000 1000 touch "$mnt/none"
+  local serving
+  serving=$(inside "$server")
   # The host's own root is nobody there.
   echo secret >"$share/secret"
   chmod 600 "$share/secret"
   want 'who owns a file of the host' 65534:65534 "$(owner "$mnt/secret")"
   refuse 'Permission denied' cat "$mnt/secret"
   refuse 'Operation not permitted' chown 0 "$mnt/secret"
-  want 'its ids' '0:100000:65536 0:200000:65536' "$(awk '{ printf "%s:%s:%s ", $1, $2, $3 }' "/proc/$server/uid_map" "/proc/$server/gid_map" | sed 's/ $//')"
-  want 'its user' '100000 100000 100000 100000' "$(sed -n 's/^Uid:[[:space:]]*//p' "/proc/$server/status" | tr '\t' ' ')"
+  want 'its ids' '0:100000:65536 0:200000:65536' "$(awk '{ printf "%s:%s:%s ", $1, $2, $3 }' "/proc/$serving/uid_map" "/proc/$serving/gid_map" | sed 's/ $//')"
+  want 'its user' '100000 100000 100000 100000' "$(sed -n 's/^Uid:[[:space:]]*//p' "/proc/$serving/status" | tr '\t' ' ')"
   served
 }
 
@@ -116,7 +118,8 @@ by_an_ordinary_user() {
 
 as_himself() {
   by_an_ordinary_user
-  refuse 'Operation not permitted' chown 0 "$mnt/moved"
+  want 'his capabilities' 0000000000000000 "$(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$(inside "$server")/status")"
+  refuse 'Invalid argument' chown 0 "$mnt/moved"
   served
 }
 

@@ -165,7 +165,8 @@ static int setup(void **state) {
                                                 .stop = stop,
                                                 .share_new = share_new,
                                                 .share_free = share_free};
-  rig->options = (struct virtiofs_daemon_options){.fd = -1, .socket_path = rig->path};
+  rig->options =
+      (struct virtiofs_daemon_options){.fd = -1, .socket_path = rig->path, .sandbox = {.mode = VIRTIOFS_SANDBOX_NONE}};
   rig->setup = (struct virtiofs_daemon_share_setup){.program = "test",
                                                     .config = &rig->config,
                                                     .options = &rig->options,

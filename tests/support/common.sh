@@ -73,6 +73,13 @@ descendants() {
   done
 }
 
+# inside PID: the process that serves, of a server that was started as PID: in a sandbox it is another one.
+inside() {
+  local all
+  all=$(descendants "$1")
+  echo "${all:+${all##*$'\n'}}" | grep . || echo "$1"
+}
+
 # stop_tree PID SECONDS: a process and all that it has started; each gets SIGTERM, and cleans up behind itself.
 stop_tree() {
   local pid pids

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -45,12 +44,11 @@ int virtiofs_passthrough_drop_capability(const struct virtiofs_req *req, const s
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   if (fs->capability == NULL || !is_ours(req) || inode->type != S_IFREG)
     return 0;
-  char path[40];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  if (removexattr(path, fs->capability) == 0)
+  struct proc_path path = virtiofs_passthrough_proc_path(fs, fd);
+  if (removexattr(path.str, fs->capability) == 0)
     return 0;
   int error = errno;
-  return getxattr(path, fs->capability, NULL, 0) < 0 ? 0 : virtiofs_passthrough_error(error);
+  return getxattr(path.str, fs->capability, NULL, 0) < 0 ? 0 : virtiofs_passthrough_error(error);
 }
 
 int virtiofs_passthrough_before_change(const struct virtiofs_req *req, int fd, bool kill) {

@@ -29,11 +29,13 @@ static int open_fscreate(int task_fd, int flags) {
   return openat(task_fd, path, flags | O_CLOEXEC);
 }
 
-void virtiofs_passthrough_label_init(struct virtiofs_passthrough *fs) {
+void virtiofs_passthrough_label_init(struct virtiofs_passthrough *fs, int task_fd) {
   char byte;
   if (!fs->security_label)
     return;
-  fs->task_fd = open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  fs->task_fd = task_fd >= 0        ? fcntl(task_fd, F_DUPFD_CLOEXEC, 0)
+                : *fs->proc != '\0' ? open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                    : -1;
   int fd = fs->task_fd < 0 ? -1 : open_fscreate(fs->task_fd, O_RDONLY);
   bool there = fd >= 0 && read(fd, &byte, 1) >= 0;
   if (fd >= 0)
@@ -105,15 +107,14 @@ int virtiofs_passthrough_label_set(const struct virtiofs_passthrough *fs, const 
   struct virtiofs_extensions all = label->all;
   struct virtiofs_extension ext;
   struct xattr_name name;
-  char path[40];
+  struct proc_path path = virtiofs_passthrough_proc_path(fs, fd);
   int rc = 0;
   virtiofs_passthrough_cred_server();
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   while (rc == 0 && virtiofs_extensions_next(&all, &ext)) {
     if (ext.kind != VIRTIOFS_EXTENSION_SECURITY)
       continue;
     rc = host_name(fs, &ext, &name);
-    if (rc == 0 && !by_kernel(fs, &name) && setxattr(path, name.str, ext.value, ext.size, 0) != 0)
+    if (rc == 0 && !by_kernel(fs, &name) && setxattr(path.str, name.str, ext.value, ext.size, 0) != 0)
       rc = virtiofs_passthrough_error(errno);
   }
   return rc;

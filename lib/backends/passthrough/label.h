@@ -23,8 +23,9 @@ struct label {
 /** virtiofs_passthrough_label_is - is it the name of an xattr that such contexts have? The host's or a guest's. */
 bool virtiofs_passthrough_label_is(const char *name);
 
-/** virtiofs_passthrough_label_init - find out whether the host's kernel can set them itself. */
-void virtiofs_passthrough_label_init(struct virtiofs_passthrough *fs);
+/** virtiofs_passthrough_label_init - find out whether the host's kernel can set them itself. @task_fd: of
+ * /proc/self/task; -1: to be opened, if there is a /proc. */
+void virtiofs_passthrough_label_init(struct virtiofs_passthrough *fs, int task_fd);
 
 /**
  * virtiofs_passthrough_label_begin - look at the contexts before something is made

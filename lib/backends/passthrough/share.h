@@ -25,9 +25,13 @@ struct virtiofs_passthrough {
   enum virtiofs_passthrough_handles handles;
   struct inode *root; /**< in the table, never forgotten */
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
+  const char *proc;   /**< what goes before a descriptor's number to make a path: nothing where it is our directory */
   bool device_nodes;
+  bool readonly;         /**< nothing is changed in a guest's name */
+  bool preserve_noatime; /**< a guest's O_NOATIME is the host's */
   bool xattr;
   bool posix_acl;            /**< promised to guests */
+  bool needs_acl;            /**< a guest that doesn't know them is refused */
   bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   bool killpriv_v2;          /**< promised to guests */
@@ -84,6 +88,13 @@ struct proc_name {
   char str[16];
 };
 struct proc_name virtiofs_passthrough_proc_name(int fd);
+
+/** Text of a path to a descriptor's file, and no further if that is a symbolic link. For the system calls that want a
+ * descriptor for I/O or a path: a symbolic link or a FIFO can't have the first. */
+struct proc_path {
+  char str[32];
+};
+struct proc_path virtiofs_passthrough_proc_path(const struct virtiofs_passthrough *fs, int fd);
 
 /**
  * virtiofs_passthrough_reopen - open the very file that @fd stands for once more
@@ -164,7 +175,7 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
  *
  * Return: 0, -EINVAL for flags that make no file that can be read or written (O_PATH, O_TMPFILE).
  */
-int virtiofs_passthrough_open_flags(uint32_t guest, int *flags);
+int virtiofs_passthrough_open_flags(const struct virtiofs_passthrough *fs, uint32_t guest, int *flags);
 
 /** virtiofs_passthrough_dir_fd - the descriptor of an open directory; it stays the directory's. */
 int virtiofs_passthrough_dir_fd(uint64_t handle);
@@ -173,7 +184,7 @@ int virtiofs_passthrough_dir_fd(uint64_t handle);
 int virtiofs_passthrough_set_mode(const struct virtiofs_passthrough *fs, int fd, mode_t mode);
 
 /** virtiofs_passthrough_has_acls - does the file system of an O_PATH descriptor have POSIX ACLs? */
-bool virtiofs_passthrough_has_acls(int fd);
+bool virtiofs_passthrough_has_acls(const struct virtiofs_passthrough *fs, int fd);
 
 /** virtiofs_passthrough_xattr_to_host - the host's name for one that the guest sets. Return: 0 or -errno. */
 int virtiofs_passthrough_xattr_to_host(const struct virtiofs_passthrough *fs, const char *guest,

@@ -8,7 +8,6 @@
  * a guest may set too. ACLs count only where the guest's kernel checks them.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -74,18 +73,6 @@ static const char *to_guest(const struct virtiofs_passthrough *fs, const char *h
   return administrators || starts_with(host, "system.") || (guest != NULL && is_acl(guest)) ? NULL : guest;
 }
 
-/* These system calls want a descriptor for I/O, which a symbolic link or a FIFO can't have, or a path. procfs's link
- * leads to the very file, be it a symbolic link, and no further. */
-struct path {
-  char str[40];
-};
-
-static struct path path_of(int fd) {
-  struct path path;
-  snprintf(path.str, sizeof path.str, "/proc/self/fd/%d", fd);
-  return path;
-}
-
 /* With a new access ACL set-group-id goes where the guest says that its user is not in the group. */
 static int kill_sgid(const struct virtiofs_passthrough *fs, int fd) {
   struct statx stx;
@@ -103,7 +90,7 @@ static int set_value(struct virtiofs_passthrough *fs, const struct virtiofs_setx
     return fd;
   int rc = 0;
   (void)virtiofs_passthrough_cred_fsetid(fs, true); /* whether an ACL takes set-group-id away is the guest's to say */
-  if (setxattr(path_of(fd).str, name, value, size, (int)in->flags) != 0)
+  if (setxattr(virtiofs_passthrough_proc_path(fs, fd).str, name, value, size, (int)in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   bool kills = (in->setxattr_flags & VIRTIOFS_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name, acl_access) == 0;
   if (rc == 0 && kills)
@@ -134,7 +121,7 @@ static ssize_t get_value(struct virtiofs_passthrough *fs, uint64_t node, const c
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  ssize_t size = getxattr(path_of(fd).str, name, value, room);
+  ssize_t size = getxattr(virtiofs_passthrough_proc_path(fs, fd).str, name, value, room);
   if (size < 0)
     size = virtiofs_passthrough_error(errno);
   virtiofs_passthrough_fd_return(fs, inode, fd);
@@ -146,7 +133,7 @@ static ssize_t get_list(struct virtiofs_passthrough *fs, uint64_t node, char *na
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  ssize_t size = listxattr(path_of(fd).str, names, room);
+  ssize_t size = listxattr(virtiofs_passthrough_proc_path(fs, fd).str, names, room);
   if (size < 0)
     size = virtiofs_passthrough_error(errno);
   virtiofs_passthrough_fd_return(fs, inode, fd);
@@ -225,13 +212,13 @@ int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virt
   int fd = rc == 0 ? virtiofs_passthrough_fd_borrow(fs, inode) : rc;
   if (fd < 0)
     return fd;
-  rc = removexattr(path_of(fd).str, name.str) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  rc = removexattr(virtiofs_passthrough_proc_path(fs, fd).str, name.str) == 0 ? 0 : virtiofs_passthrough_error(errno);
   virtiofs_passthrough_fd_return(fs, inode, fd);
   return rc;
 }
 
-bool virtiofs_passthrough_has_acls(int fd) {
-  return getxattr(path_of(fd).str, acl_access, NULL, 0) >= 0 || errno == ENODATA;
+bool virtiofs_passthrough_has_acls(const struct virtiofs_passthrough *fs, int fd) {
+  return getxattr(virtiofs_passthrough_proc_path(fs, fd).str, acl_access, NULL, 0) >= 0 || errno == ENODATA;
 }
 
 /* The two looks are one after the other, where the host's kernel has one: who sets an ACL in between races with who
@@ -239,7 +226,7 @@ bool virtiofs_passthrough_has_acls(int fd) {
 mode_t virtiofs_passthrough_masked(const struct virtiofs_req *req, int dirfd, uint32_t mode, uint32_t umask) {
   if (umask == 0 || (virtiofs_req_semantics(req) & VIRTIOFS_SEMANTICS_DONT_MASK) == 0)
     return (mode_t)mode;
-  if (getxattr(path_of(dirfd).str, acl_default, NULL, 0) > 0)
+  if (getxattr(virtiofs_passthrough_proc_path(virtiofs_req_fs(req), dirfd).str, acl_default, NULL, 0) > 0)
     return (mode_t)mode;
   return (mode_t)(mode & ~umask);
 }

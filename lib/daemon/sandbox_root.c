@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/sandbox_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define TAG "sandbox"
+
+static int fail(const struct virtiofs_log *log, const char *what, const char *path, int error) {
+  virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, TAG, "can't %s%s%s%s: %s", what, path != NULL ? " '" : "",
+                     path != NULL ? path : "", path != NULL ? "'" : "", strerror(error));
+  return -error;
+}
+
+/* ---- trees of mounts ---- */
+
+/* Nothing that lies in them is a device to us, or a program: what a guest puts there can't be opened, run or mapped as
+ * one. Kernels before 5.12 can't. */
+static int harden(int tree, bool read_only) {
+  struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                                        (read_only ? MOUNT_ATTR_RDONLY : 0)};
+  if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
+    return 0;
+  return errno == ENOSYS && !read_only ? 0 : -errno;
+}
+
+/* A directory with all that is mounted below it, as a tree of its own, which belongs to nowhere. */
+static int copy_tree(const char *path, bool read_only, const struct virtiofs_log *log) {
+  struct stat st;
+  int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  if (tree < 0)
+    return fail(log, "open", path, errno);
+  int rc = fstat(tree, &st) != 0 ? -errno : !S_ISDIR(st.st_mode) ? -ENOTDIR : harden(tree, read_only);
+  if (rc == 0)
+    return tree;
+  close(tree);
+  return fail(log, "open", path, -rc);
+}
+
+static int open_dir(const char *path, const struct virtiofs_log *log) {
+  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return fd >= 0 ? fd : fail(log, "open", path, errno);
+}
+
+/* A file system in memory with nothing in it. */
+static int empty_tree(const struct virtiofs_log *log) {
+  int rc = 0, tree = -1;
+  int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+  if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555", 0) != 0 ||
+      fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) != 0 ||
+      fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+    rc = errno;
+  if (rc == 0) {
+    tree = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    rc = tree < 0 ? errno : 0;
+  }
+  if (fs >= 0)
+    close(fs);
+  return rc == 0 ? tree : fail(log, "make an empty root directory", NULL, rc);
+}
+
+int virtiofs_sandbox_trees_open(const struct virtiofs_sandbox_config *config) {
+  bool copies = config->mode == VIRTIOFS_SANDBOX_NAMESPACE;
+  for (size_t i = 0; i < config->tree_count; i++)
+    config->trees[i].fd = -1;
+  for (size_t i = 0; i < config->tree_count; i++) {
+    const char *path = config->trees[i].path;
+    int fd = copies ? copy_tree(path, false, &config->log) : open_dir(path, &config->log);
+    if (fd < 0)
+      return fd;
+    config->trees[i].fd = fd;
+  }
+  return 0;
+}
+
+/* ---- /proc ---- */
+
+/* A directory of procfs from which nothing else of it can be reached, as far as the process may do that. Anything else
+ * than procfs there would open what it likes for us. */
+static int open_proc_dir(const char *path) {
+  struct statfs st;
+  int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (fd < 0 && (errno == EPERM || errno == ENOSYS))
+    fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return -errno;
+  int rc = fstatfs(fd, &st) != 0 ? -errno : st.f_type != PROC_SUPER_MAGIC ? -ENOENT : 0;
+  if (rc == 0)
+    return fd;
+  close(fd);
+  return rc;
+}
+
+/* The old one knows the processes by other numbers, but itself it is by any. It is taken where the host lets nobody see
+ * a whole one, as in containers that hide parts of theirs. */
+static int open_proc(const struct virtiofs_sandbox_config *config, struct virtiofs_sandbox_inside *inside) {
+  bool fresh = config->mode == VIRTIOFS_SANDBOX_NAMESPACE &&
+               mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
+  inside->proc_fd = open_proc_dir("/proc/self/fd");
+  if (inside->proc_fd < 0)
+    return fail(&config->log, "open", "/proc/self/fd", -inside->proc_fd);
+  /* Threads are looked for there by the numbers that we know. */
+  bool ours = fresh || config->mode != VIRTIOFS_SANDBOX_NAMESPACE;
+  int task = ours ? open_proc_dir("/proc/self/task") : -1;
+  inside->task_fd = task >= 0 ? task : -1;
+  return 0;
+}
+
+/* ---- the root ---- */
+
+/* What is mounted on the host later is to come here too, and nothing the other way. */
+static int own_mounts(const struct virtiofs_log *log) {
+  return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : fail(log, "take the mounts apart", NULL, errno);
+}
+
+int virtiofs_sandbox_root_open(const struct virtiofs_sandbox_config *config, struct virtiofs_sandbox_inside *inside,
+                               int *root) {
+  bool namespace = config->mode == VIRTIOFS_SANDBOX_NAMESPACE;
+  int rc = namespace ? own_mounts(&config->log) : 0;
+  *root = -1;
+  if (rc == 0 && config->root != NULL)
+    *root = namespace ? copy_tree(config->root, config->read_only, &config->log) : open_dir(config->root, &config->log);
+  else if (rc == 0 && namespace)
+    *root = empty_tree(&config->log);
+  if (rc == 0 && (config->root != NULL || namespace))
+    rc = *root < 0 ? *root : 0;
+  if (rc == 0)
+    rc = virtiofs_sandbox_trees_open(config);
+  return rc == 0 ? open_proc(config, inside) : rc;
+}
+
+/* The old root comes to lie on the new one, and is taken away from there. */
+static int pivot(int root) {
+  if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 || fchdir(root) != 0 ||
+      syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0)
+    return -errno;
+  return 0;
+}
+
+/* Where there is no directory for it, that of the process's own descriptors: nothing can be made or removed there. */
+static int change(const struct virtiofs_sandbox_inside *inside, int root) {
+  return fchdir(root >= 0 ? root : inside->proc_fd) == 0 && chroot(".") == 0 ? 0 : -errno;
+}
+
+int virtiofs_sandbox_root_change(const struct virtiofs_sandbox_config *config,
+                                 const struct virtiofs_sandbox_inside *inside, int root) {
+  bool namespace = config->mode == VIRTIOFS_SANDBOX_NAMESPACE;
+  int rc = namespace ? pivot(root) : change(inside, root);
+  if (rc == 0 && fchdir(inside->proc_fd) != 0)
+    rc = -errno;
+  if (root >= 0)
+    close(root);
+  if (rc != 0)
+    virtiofs_log_write(&config->log, VIRTIOFS_LOG_ERROR, TAG,
+                       "the host refuses another root directory (%s): use %s--sandbox=none", strerror(-rc),
+                       namespace ? "--sandbox=chroot or " : "");
+  return rc;
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A server's sandbox from outside: what it sees, who dies with whom, what is left.
+#
+#   tests/daemon/sandbox.sh HELLO PASSTHROUGH CHECK
+#
+# Status: 0 passed, 1 failed, 77 can't be run here.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/common.sh
+. "$here/../support/common.sh"
+# shellcheck source=tests/guest/inside/checks.sh
+. "$here/../guest/inside/checks.sh"
+
+hello=$1
+passthrough=$2
+check=$3
+SECONDS_MAX=30
+DAEMON=1 # a user that every Debian has
+dir=$(mktemp -d)
+share=$dir/share
+server=
+serving=
+
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
+  mountpoint -q "$share" && umount -l "$share"
+  rm -rf "$dir"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT HUP
+
+# It has answered: it is in its sandbox, and all is set up.
+answers() { "$check" --socket "$dir/run/sock" --only 'getattr/root' >"$dir/out" 2>&1; }
+answers_or_gone() { answers || gone "$server"; }
+
+# serve PROGRAM OPTION...
+serve() {
+  "$@" --socket-path "$dir/run/sock" --stay </dev/null >"$dir/log" 2>&1 &
+  server=$!
+  wait_until "$SECONDS_MAX" answers_or_gone || true
+  answers || die "$*: doesn't answer: $(cat "$dir/out" "$dir/log")"
+  serving=$(inside "$server")
+}
+
+# ends STATUS: by itself, or since it was told to; nothing is left.
+ends() {
+  local status=0
+  wait_until "$SECONDS_MAX" gone "$server" || die "it doesn't end: $(cat "$dir/log")"
+  wait "$server" || status=$?
+  ((status == $1)) || die "status $status, expected $1: $(cat "$dir/log")"
+  wait_until "$SECONDS_MAX" gone "$serving" || die 'the one inside goes on'
+  [[ -z $(ls -A "$dir/run") ]] || die "left $(ls -A "$dir/run")"
+  server=
+}
+
+stop() {
+  kill -TERM "$server"
+  ends 0
+}
+
+ns() { readlink "/proc/$serving/ns/$1"; }
+own() { readlink "/proc/self/ns/$1"; }
+
+# expect_namespaces OWN...: these are its own, and no others.
+expect_namespaces() {
+  local kind
+  for kind in mnt pid net ipc user; do
+    if [[ " $* " == *" $kind "* ]]; then
+      [[ $(ns "$kind") != "$(own "$kind")" ]] || die "the $kind namespace is the host's"
+    else
+      [[ $(ns "$kind") == "$(own "$kind")" ]] || die "the $kind namespace is another"
+    fi
+  done
+}
+
+# What it sees at / is the share, and there is nothing beside; its working directory is its descriptors.
+expect_share() {
+  echo text >"$share/seen"
+  want 'what is at its root' seen "$(ls "/proc/$serving/root/")"
+  want 'one mount' 1 "$(wc -l <"/proc/$serving/mountinfo")"
+  [[ $(ls "/proc/$serving/cwd/") == *0* ]] || die 'its working directory is something else'
+  rm "$share/seen"
+}
+
+by_namespaces() {
+  mount --bind "$share" "$share"
+  mount --make-shared "$share"
+  serve "$passthrough" --shared-dir "$share"
+  expect_namespaces mnt pid net ipc
+  expect_share
+  want 'how it is mounted' 'rw,nosuid,nodev,noexec' "$(cut -d ' ' -f 6 "/proc/$serving/mountinfo" | cut -d , -f 1-4)"
+  # What the host mounts there later is seen too, if its mounts are shared.
+  mkdir "$share/later"
+  mount -t tmpfs tmpfs "$share/later"
+  want 'mounts then' 2 "$(wc -l <"/proc/$serving/mountinfo")"
+  umount "$share/later"
+  rmdir "$share/later"
+  "$check" --socket "$dir/run/sock" >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
+  stop
+  umount "$share"
+}
+
+# The share is what the whole host has, mounts and all.
+of_everything() {
+  local file
+  file=$(mktemp "$dir/XXXXXX")
+  serve "$passthrough" --shared-dir /
+  [[ -e /proc/$serving/root/$file ]] || die 'the root is not there'
+  stop
+  rm "$file"
+}
+
+by_chroot() {
+  serve "$passthrough" --shared-dir "$share" --sandbox chroot
+  expect_namespaces
+  echo text >"$share/seen"
+  want 'its root' seen "$(ls "/proc/$serving/root/")"
+  rm "$share/seen"
+  "$check" --socket "$dir/run/sock" >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
+  stop
+  # With ids too.
+  chown 100000:100000 "$share"
+  serve "$passthrough" --shared-dir "$share" --sandbox chroot --uid-map :0:100000:1000: --gid-map :0:100000:1000:
+  expect_namespaces user
+  stop
+  chown 0:0 "$share"
+}
+
+without() {
+  serve "$passthrough" --shared-dir "$share" --sandbox none
+  expect_namespaces
+  want 'the one process' "$server" "$serving"
+  stop
+}
+
+of_nothing() {
+  serve "$hello"
+  expect_namespaces mnt pid net ipc
+  want 'its root' '' "$(ls -A "/proc/$serving/root/")"
+  want 'how it is mounted' 'ro,nosuid,nodev,noexec' "$(cut -d ' ' -f 6 "/proc/$serving/mountinfo" | cut -d , -f 1-4)"
+  stop
+  serve "$hello" --sandbox chroot
+  ! touch "/proc/$serving/root/new" 2>/dev/null || die 'something can be made there'
+  stop
+}
+
+by_an_ordinary_user() {
+  chown "$DAEMON:$DAEMON" "$share" "$dir/run"
+  serve setpriv --reuid "$DAEMON" --regid "$DAEMON" --clear-groups -- "$passthrough" --shared-dir "$share"
+  expect_namespaces mnt pid net ipc user
+  expect_share
+  stop
+  chown 0:0 "$share" "$dir/run"
+}
+
+signals() {
+  local signal
+  for signal in TERM INT HUP; do
+    serve "$hello"
+    kill -"$signal" "$server"
+    ends 0
+  done
+  # Who is inside dies: the other one tells, cleans up, and dies alike.
+  serve "$hello"
+  kill -ABRT "$serving"
+  ends 134
+  grep -q 'ERROR sandbox: the server has died of signal 6' "$dir/log" || die "no word of it: $(cat "$dir/log")"
+  # Who is outside dies: nobody is left.
+  serve "$hello"
+  local between
+  between=$(descendants "$server")
+  between=${between%%$'\n'*}
+  kill -KILL "$server"
+  wait "$server" 2>/dev/null || true
+  wait_until "$SECONDS_MAX" gone "$serving" || die 'the one inside lives on'
+  wait_until "$SECONDS_MAX" gone "$between" || die 'the one between lives on'
+  rm -f "$dir/run/"*
+  serve "$hello" --sandbox chroot
+  kill -KILL "$server"
+  wait "$server" 2>/dev/null || true
+  wait_until "$SECONDS_MAX" gone "$serving" || die 'the one in its chroot lives on'
+  server=
+  # The next one doesn't take their place before they are gone.
+  serve "$hello"
+  stop
+}
+
+# refuses PATTERN PROGRAM OPTION...: one line; nothing is left.
+refuses() {
+  local pattern=$1 status=0
+  shift
+  "$@" --socket-path "$dir/run/sock" </dev/null >"$dir/out" 2>&1 || status=$?
+  ((status == 1)) || die "$*: status $status"
+  want "the lines of $*" 1 "$(wc -l <"$dir/out")"
+  grep -q -- "$pattern" "$dir/out" || die "$*: expected '$pattern': $(cat "$dir/out")"
+  [[ -z $(ls -A "$dir/run") ]] || die "left $(ls -A "$dir/run")"
+}
+
+# Never with less than was asked for.
+refusals() {
+  refuses 'use --sandbox=none' setpriv --bounding-set -sys_chroot -- "$hello" --sandbox chroot
+  refuses 'use --sandbox=chroot, as root, or --sandbox=none' unshare -Ur sh -c \
+    'echo 0 >/proc/sys/user/max_pid_namespaces && exec "$@"' sh "$hello"
+  refuses "can't open '$dir/none': No such file" "$passthrough" --shared-dir "$dir/none"
+  refuses "can't open '$dir/log': Not a directory" "$passthrough" --shared-dir "$dir/log"
+  refuses "must be namespace, chroot or none, not 'jail'" "$hello" --sandbox jail
+  local status=0
+  "$hello" --mountpoint "$dir" --sandbox namespace >"$dir/out" 2>&1 || status=$?
+  ((status == 1)) || die 'a mount in a namespace is accepted'
+}
+
+[[ $(id -u) == 0 ]] || skip 'needs root'
+unshare -mpn true 2>/dev/null || skip 'no namespaces'
+unshare -U true 2>/dev/null || skip 'no user namespaces'
+mkdir "$share" "$dir/run"
+chmod 755 "$dir" "$share"
+step() {
+  "$2"
+  say "ok $1"
+}
+step 'a directory by namespaces' by_namespaces
+step 'all of the host' of_everything
+step 'a directory by chroot' by_chroot
+step 'no sandbox' without
+step 'no directory' of_nothing
+step 'an ordinary user' by_an_ordinary_user
+step 'signals' signals
+step 'what is refused' refusals
