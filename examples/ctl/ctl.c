@@ -224,27 +224,27 @@ static void show(const struct settings *settings, const char *text, const cJSON 
     show_members(result_of(reply));
 }
 
-/* Where the socket of a share is. Return: for free(3); NULL: unknown. */
-static char *find_socket(const struct settings *settings, int control) {
+/* Where the sockets of the shares are that the command is about. For cJSON_Delete(). */
+static cJSON *find_shares(const struct settings *settings, int control) {
   struct request request = {.object = cJSON_CreateObject()};
   put(request.object, "command", "list");
   put(request.object, "name", settings->words[1]);
   char *text = call(control, &request);
   cJSON *reply = cJSON_Parse(text);
-  const cJSON *share = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(result_of(reply), "shares"), 0);
-  const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(share, "socket-path"));
-  char *found = path != NULL ? strdup(path) : NULL;
+  cJSON *result = cJSON_DetachItemFromObjectCaseSensitive(reply, "result");
   cJSON_Delete(reply);
   free(text);
-  return found;
+  return result;
 }
 
-/* A server in a sandbox can't take its socket away, and one that was made here. */
-static void clean_up(const struct settings *settings, const char *path, bool ok) {
-  bool removed = ok && strcmp(settings->words[0], "remove") == 0;
-  bool in_vain = !ok && strcmp(settings->words[0], "add") == 0 && !settings->by_server;
-  if (path != NULL && (removed || in_vain))
-    (void)virtiofs_control_unlisten(PROGRAM, path);
+/* A server in a sandbox can't take away sockets that were made here. */
+static void clean_up(const cJSON *shares) {
+  const cJSON *share;
+  cJSON_ArrayForEach(share, cJSON_GetObjectItemCaseSensitive(shares, "shares")) {
+    const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(share, "socket-path"));
+    if (path != NULL)
+      (void)virtiofs_control_unlisten(PROGRAM, path);
+  }
 }
 
 /* The process that made the socket: it is the last to end, if there are several. Return: to poll; -1: unknown. */
@@ -268,23 +268,27 @@ static void wait_for_end(int control, int process) {
 
 static int run(const struct settings *settings) {
   struct request request;
-  const char *command = settings->words[0];
+  bool stop = strcmp(settings->words[0], "stop") == 0, remove = strcmp(settings->words[0], "remove") == 0;
+  bool add_here = strcmp(settings->words[0], "add") == 0 && !settings->by_server && settings->socket_path != NULL;
   int control = virtiofs_control_connect(settings->control);
   if (control < 0)
     die("cannot connect to", settings->control, strerror(-control));
   int process = process_of(control);
-  char *path = strcmp(command, "remove") == 0 ? find_socket(settings, control) : absolute(settings->socket_path);
+  cJSON *shares = stop || remove ? find_shares(settings, control) : NULL;
   make_request(settings, control, &request);
   char *text = call(control, &request);
   cJSON *reply = cJSON_Parse(text);
   bool ok = is_ok(reply);
   show(settings, text, reply);
-  if (ok && strcmp(command, "stop") == 0)
+  if (ok && stop)
     wait_for_end(control, process);
-  clean_up(settings, path, ok);
+  if (ok)
+    clean_up(shares);
+  else if (add_here)
+    (void)virtiofs_control_unlisten(PROGRAM, settings->socket_path);
+  cJSON_Delete(shares);
   cJSON_Delete(reply);
   free(text);
-  free(path);
   if (process >= 0)
     close(process);
   close(control);

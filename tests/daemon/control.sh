@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Several shares in one server, by virtiofs-ctl, each mounted here: what is done to one is nothing to the others.
 #
-#   tests/daemon/control.sh PASSTHROUGH CTL MOUNT
+#   tests/daemon/control.sh PASSTHROUGH CTL MOUNT SANDBOX
 #
 # Status: 0 passed, 1 failed, 77 no FUSE mounts here.
 set -euo pipefail
@@ -18,6 +18,7 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 passthrough=$1
 ctl=$2
 mount=$3
+sandbox=$4
 SECONDS_MAX=30
 ROUNDS=${CONTROL_ROUNDS:-20}
 dir=$(mktemp -d)
@@ -48,7 +49,7 @@ trap 'exit 130' INT HUP
 listens() { [[ -S $VIRTIOFS_CONTROL ]]; }
 
 start_server() {
-  "$passthrough" --control "$VIRTIOFS_CONTROL" "$@" >"$dir/server.log" 2>&1 &
+  "$passthrough" --control "$VIRTIOFS_CONTROL" --sandbox "$sandbox" "$@" >"$dir/server.log" 2>&1 &
   server=$!
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
 }
@@ -203,6 +204,33 @@ by_the_server() {
   unmounted one 0
 }
 
+# From a file, as the shares of a sandbox that is made around them; removed and added again at the same place.
+from_a_file() {
+  local name
+  for name in one two; do
+    printf '{"name": "%s", "socket-path": "%s", "options": ["--shared-dir=%s"]}\n' "$name" "$dir/$name.sock" \
+      "$dir/share.$name"
+  done | share_file >"$dir/shares"
+  start_server --log-level=error --shares "$dir/shares"
+  wait_until "$SECONDS_MAX" state_is two waiting || die "$(cat "$dir/server.log")"
+  mount_it one
+  mount_it two
+  each_has_its_own
+  "$ctl" remove one --now
+  unmounted one 1
+  want 'the socket' '' "$(find "$dir" -name 'one.sock*')"
+  add one
+  mount_it one
+  each_has_its_own
+  umount "$dir/mnt.one"
+  unmounted one 0
+  umount "$dir/mnt.two"
+  unmounted two 0
+}
+
+# Lines of objects as the file has them.
+share_file() { printf '{"shares": [\n%s\n]}\n' "$(paste -sd,)"; }
+
 need_fuse
 start_server --log-level=error
 # Not in a subshell: they start and end processes.
@@ -220,7 +248,13 @@ removed_while_in_use
 check_report removed-while-in-use 0 ''
 drained
 check_report drained 0 ''
-by_the_server
-check_report by-the-server 0 ''
+if [[ $sandbox == none ]]; then
+  by_the_server
+  check_report by-the-server 0 ''
+fi
 stop_server
 check_report stopped 0 ''
+from_a_file
+check_report from-a-file 0 ''
+stop_server
+check_report stopped-again 0 ''

@@ -25,13 +25,13 @@
 
 enum { PATIENCE_MS = 60000, CONNECTIONS = 32 };
 
-static const char *const no_args[] = {NULL};
+static const char *const args[] = {"--sandbox=none", NULL};
 
 static int setup(void **state) {
   struct control_server *server = calloc(1, sizeof *server);
   assert_non_null(server);
   control_server_init(server);
-  control_server_start(server, MEMFS, no_args);
+  control_server_start(server, MEMFS, args);
   *state = server;
   return 0;
 }
