@@ -190,6 +190,7 @@ static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   configure(settings, &wanted);
   config->root = settings->shared_dir;
   config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
+  config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;
 }

@@ -18,6 +18,7 @@
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
+ *   --seccomp=MODE       kill, the default, trap, log or none: a system call that a server has no need of
  *   --modcaps=+A:-B      keep capability A besides those that are needed, and give B up
  *   --rlimit-nofile=N    most open descriptors, default 1,000,000 or what the host allows at most; 0: as it is
  *   --max-inodes=N       files that a guest may know

@@ -53,6 +53,8 @@ static int make_config(struct virtiofs_daemon_confined *confined) {
       .mode = options->sandbox.mode,
       .outside = {.ctx = confined, .begin = begin_outside, .request = hear, .ended = end_outside},
       .log = setup->log,
+      .seccomp = options->sandbox.seccomp,
+      .mounts = options->mountpoint != NULL,
       .capabilities = options->mountpoint != NULL ? to_mount() : 0,
       .add_capabilities = options->sandbox.add_capabilities,
       .remove_capabilities = options->sandbox.remove_capabilities,
@@ -78,8 +80,12 @@ int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
 
 /* ---- inside ---- */
 
-int virtiofs_daemon_confine_more(const struct virtiofs_daemon_confined *confined) {
-  return virtiofs_sandbox_drop(&confined->config);
+int virtiofs_daemon_confine_more(struct virtiofs_daemon_confined *confined) {
+  return virtiofs_sandbox_drop(&confined->inside, &confined->config);
+}
+
+int virtiofs_daemon_confine_last(const struct virtiofs_daemon_confined *confined) {
+  return virtiofs_sandbox_lock(&confined->inside, &confined->config);
 }
 
 void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined) {

@@ -81,6 +81,8 @@ static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon
   if (rc == 0)
     rc = virtiofs_daemon_share_start(share);
   if (rc == 0)
+    rc = virtiofs_daemon_confine_last(&confined);
+  if (rc == 0)
     rc = start_metrics(setup);
   if (rc == 0) {
     virtiofs_daemon_confined_ready(&confined);
