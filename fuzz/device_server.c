@@ -95,6 +95,18 @@ static void step_done(struct server *server, int rc) {
   virtiofs_session_step_done(server->dev->session, rc);
 }
 
+/* A queue that stops has waited for as long as it may. So has who waits for the front-end's answer to a step, which is
+ * somebody else in life. */
+static void on_log(void *ctx, enum virtiofs_log_level level, const char *tag, const char *format, va_list args) {
+  (void)tag;
+  (void)args;
+  struct server *server = ctx;
+  if (level > VIRTIOFS_LOG_WARN || strstr(format, "not given up") == NULL)
+    return;
+  server->window_gone = true;
+  step_done(server, -EIO);
+}
+
 /* ---- the front-end ---- */
 
 /* False: the connection is over. */
@@ -190,6 +202,7 @@ static void begin_mount(struct server *server) {
 }
 
 static void connect_(struct server *server) {
+  static const uint32_t sizes[] = {4, 8, 4, 16};
   struct virtiofs_session_window_config window = {.len = WINDOW,
                                                   .page_shift = 12,
                                                   .max_mappings = 8,
@@ -205,7 +218,7 @@ static void connect_(struct server *server) {
     must(virtiofs_session_set_window(server->dev->session, &window) == 0);
     virtiofs_session_use_window(server->dev->session, true);
   }
-  guest_init(&server->guest, 4U << (server->more & SIZE_MASK),
+  guest_init(&server->guest, sizes[server->more & SIZE_MASK],
              ((uint64_t)server->shape >> HAS_FEATURES_SHIFT & 3) << 28 | ((uint64_t)server->shape >> 6 & 1) << 34);
   if ((server->shape & BARE) != 0)
     return;
@@ -249,6 +262,7 @@ static void begin(struct server *server) {
                                           .drain_ms = 1,
                                           .max_nodes = 48,
                                           .max_handles = 16,
+                                          .log = {.fn = on_log, .ctx = server, .level = VIRTIOFS_LOG_WARN},
                                           .window_len = (server->shape & HAS_WINDOW) != 0 ? WINDOW : 0};
   must(virtiofs_device_new(&server->dev, &config) == 0);
   server->dev->window.len = 0; /* ours stands in its place */

@@ -10,6 +10,7 @@
 #   tsan      a guest on four queues and a pool, with the thread sanitizer
 #   fuzz      each target for VIRTIOFS_FUZZ_SECONDS, default 300
 #   rings     ten million buffers against the model, millions of wake-ups, a larger model of the protocol, packed rings
+#   hostile   attacks on a server, plain and with sanitizers, forty times as long
 #   many      a million files known to a guest, and a directory of a million
 #   memfs     half a million random operations on the file system in memory and on tmpfs, fio in verify mode
 #   faults    each system call of each operation fails with each of five errors
@@ -29,6 +30,7 @@ STEPS=(
   tsan
   fuzz
   rings
+  hostile
   many
   memfs
   faults
@@ -120,6 +122,14 @@ step_rings() {
   "$BUILD_DIR/asan/tests/virtq/test_scribble" 200000
   "$here/virtq/notify.sh" 8
   VIRTIOFS_GUEST_NAME=packed VIRTIOFS_GUEST_DEVICE_ARGS=packed=on "$here/guest/run.sh" passthrough
+}
+
+step_hostile() {
+  local name
+  for name in clang asan; do
+    "$here/hostile/run.sh" "$BUILD_DIR/$name/examples/passthrough/virtiofs-passthrough" "$BUILD_DIR/$name/tests/hostile/hostile" \
+      "$BUILD_DIR/$name/examples/check/virtiofs-check" 40
+  done
 }
 
 step_bench() {

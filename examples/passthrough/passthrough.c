@@ -4,6 +4,7 @@
  *     $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +23,14 @@
 
 /* What the options say. */
 struct settings {
-  const char *share; /* its name, if it is one of several */
+  const struct virtiofs_daemon_share_in *share; /* NULL: the one of the command line */
   const char *shared_dir;
-  int shared_fd; /* 0: none */
   bool device_nodes;
-  bool xattr, posix_acl;
+  bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
   struct rights rights;
   struct sharing sharing;
+  struct limits limits;
   enum virtiofs_passthrough_handles handles;
   uint32_t inode_fds, inode_idle_ms;
   bool hide_submounts;
@@ -55,6 +56,7 @@ enum {
 
 static int parse_acl(struct settings *settings, const char *mode) {
   settings->posix_acl = mode == NULL || strcmp(mode, "never") != 0;
+  settings->needs_acl = settings->posix_acl && (mode == NULL || strcmp(mode, "always") == 0);
   return mode == NULL || strcmp(mode, "never") == 0 || strcmp(mode, "auto") == 0 || strcmp(mode, "always") == 0
              ? 0
              : -EINVAL;
@@ -139,6 +141,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_INIT:
     state->child_inputs[0] = &settings->rights;
     state->child_inputs[1] = &settings->sharing;
+    state->child_inputs[2] = &settings->limits;
     return 0;
   case SHARED_DIR:
     settings->shared_dir = arg;
@@ -173,6 +176,7 @@ static void configure(const struct settings *settings, struct virtiofs_passthrou
       .xattr = settings->xattr,
       .xattrmap = settings->xattrmap,
       .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
       .inode_file_handles = settings->handles,
       .inode_fds = settings->inode_fds,
       .inode_idle_ms = settings->inode_idle_ms,
@@ -182,6 +186,7 @@ static void configure(const struct settings *settings, struct virtiofs_passthrou
   };
   rights_into(&settings->rights, config);
   sharing_into(&settings->sharing, config);
+  limits_into(&settings->limits, config);
 }
 
 static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
@@ -190,6 +195,9 @@ static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   configure(settings, &wanted);
   config->root = settings->shared_dir;
   config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
+  /* Nobody knows yet what shares will be. */
+  if (settings->share == NULL && settings->shared_dir == NULL)
+    config->capabilities |= UINT64_C(1) << CAP_MKNOD | UINT64_C(1) << CAP_SETFCAP;
   config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;
@@ -219,11 +227,11 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   configure(settings, &config);
   config.shared_dir = dir;
-  config.shared_fd = settings->shared_fd;
+  config.shared_fd = settings->share != NULL && settings->share->dir_fd > 0 ? settings->share->dir_fd : 0;
   config.proc_fd = inside->proc_fd;
   config.task_fd = inside->task_fd;
   config.log = *log;
-  if (dir == NULL && settings->shared_fd == 0)
+  if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -242,8 +250,7 @@ static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
   struct settings *settings = calloc(1, sizeof(*settings));
   if (settings == NULL)
     return -ENOMEM;
-  settings->share = in->name;
-  settings->shared_fd = in->dir_fd > 0 ? in->dir_fd : 0;
+  settings->share = in;
   settings->rights.of_share = true;
   *fs = settings;
   return 0;
@@ -264,7 +271,9 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: auto or always (the same), or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the "
+       "default",
+       0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",
@@ -281,7 +290,8 @@ int main(int argc, char **argv) {
        0},
       {0},
   };
-  static const struct argp_child children[] = {{&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {0}};
+  static const struct argp_child children[] = {
+      {&rights_argp, 0, NULL, 0}, {&sharing_argp, 0, NULL, 0}, {&limits_argp, 0, NULL, 0}, {0}};
   static const struct argp argp = {.options = options, .parser = parse, .children = children};
   static struct settings settings;
   struct virtiofs_daemon_config config = {

@@ -27,6 +27,10 @@ enum {
   NO_FLOCK,
   LOCK_WAITERS,
   TIMEOUT,
+  READONLY,
+  NO_READONLY,
+  PRESERVE_NOATIME,
+  NO_PRESERVE_NOATIME,
 };
 
 static error_t parse_cache(const struct argp_state *state, struct sharing *sharing, const char *mode) {
@@ -81,6 +85,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'c':
     return parse_cache(state, sharing, arg);
+  case READONLY:
+  case NO_READONLY:
+    sharing->readonly = key == READONLY;
+    return 0;
+  case PRESERVE_NOATIME:
+  case NO_PRESERVE_NOATIME:
+    sharing->preserve_noatime = key == PRESERVE_NOATIME;
+    return 0;
   case TIMEOUT:
     return parse_timeout(state, arg, sharing);
   case WRITEBACK:
@@ -129,6 +141,10 @@ static const struct argp_option options[] = {
     {"no-allow-mmap", NO_ALLOW_MMAP, NULL, 0, "None there, the default", 0},
     {"allow-direct-io", ALLOW_DIRECT_IO, NULL, 0, "O_DIRECT in the guest is O_DIRECT on the host", 0},
     {"no-allow-direct-io", NO_ALLOW_DIRECT_IO, NULL, 0, "It passes by the guest's cache only, the default", 0},
+    {"readonly", READONLY, NULL, 0, "Nothing can be changed through the share", 0},
+    {"no-readonly", NO_READONLY, NULL, 0, "It can, the default", 0},
+    {"preserve-noatime", PRESERVE_NOATIME, NULL, 0, "O_NOATIME in the guest is O_NOATIME on the host", 0},
+    {"no-preserve-noatime", NO_PRESERVE_NOATIME, NULL, 0, "It is nothing there, the default", 0},
     {"readdirplus", READDIRPLUS, NULL, 0, "List directories with attributes; the default but for --cache never", 0},
     {"no-readdirplus", NO_READDIRPLUS, NULL, 0, "Without", 0},
     {"posix-lock", POSIX_LOCK, NULL, 0, "Locks of fcntl(2) are the host's: others see them; the default", 0},
@@ -152,5 +168,7 @@ void sharing_into(const struct sharing *sharing, struct virtiofs_passthrough_con
       sharing->no_readdirplus || (sharing->cache == VIRTIOFS_PASSTHROUGH_CACHE_NEVER && !sharing->readdirplus);
   config->no_posix_lock = sharing->no_posix_lock;
   config->no_flock = sharing->no_flock;
+  config->readonly = sharing->readonly;
+  config->preserve_noatime = sharing->preserve_noatime;
   config->lock_waiters = sharing->lock_waiters;
 }

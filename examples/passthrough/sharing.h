@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** Options about what a guest keeps to itself, and for how long: caches and locks. */
+/** Options about what a guest keeps to itself and what it may change: caches, locks, a share for reading. */
 #ifndef VIRTIOFS_EXAMPLES_PASSTHROUGH_SHARING_H
 #define VIRTIOFS_EXAMPLES_PASSTHROUGH_SHARING_H
 
@@ -14,6 +14,7 @@ struct sharing {
   enum virtiofs_passthrough_cache cache;
   bool writeback, allow_mmap, allow_direct_io;
   bool readdirplus, no_readdirplus; /* neither: as the cache has it */
+  bool readonly, preserve_noatime;
   bool no_posix_lock, no_flock;
   uint32_t lock_waiters;
 };

@@ -68,7 +68,14 @@ struct virtiofs_tap {
 #define VIRTIOFS_POLL_MAX 1000000U
 #define VIRTIOFS_POLL_NONE UINT32_MAX
 
-/** How a device is made. Zero means default. */
+/**
+ * How a device is made. Zero means default.
+ *
+ * Rates are those of all request queues together. A queue from which nothing may be taken yet is left alone; nothing
+ * else waits for it: not the high-priority queue, other devices, or what was taken before. A request is taken where
+ * there is something left for one, and for one that is larger than that it is waited afterwards. Until INIT is answered
+ * a guest doesn't wait for bytes that it had before. Of a mount all requests wait alike.
+ */
 struct virtiofs_device_config {
   size_t size;                    /**< sizeof(struct virtiofs_device_config) */
   const struct virtiofs_ops *ops; /**< the file system; required; copied */
@@ -88,7 +95,13 @@ struct virtiofs_device_config {
   struct virtiofs_log log;        /**< where to speak; copied */
   const struct virtiofs_tap *tap; /**< who is shown the messages; copied; NULL: nobody, which costs nothing */
   void *tap_ctx;                  /**< passed to the functions of @tap; borrowed until the device is freed */
-  bool timed; /**< measure how long requests take (stats.h): the clock is read once or twice for each */
+  uint32_t max_in_flight; /**< requests of one queue that are taken and not answered, up to 1024; 0: as many as it
+                             holds. More wait in the ring. The high-priority queue has no limit. What waits for
+                             something that another request has to bring must leave room for that */
+  uint64_t rate_ops;      /**< requests a second, up to 10,000,000; 0: any. More wait in the ring; see also below */
+  uint64_t rate_bytes;    /**< bytes a second of requests and replies together, 1024 .. 2^50; 0: any */
+  uint32_t rate_burst_ms; /**< so much of a time without requests may be made up for, up to 60,000; 0: 100 */
+  bool timed;             /**< measure how long requests take (stats.h): the clock is read once or twice for each */
 };
 
 /**
@@ -119,7 +132,7 @@ VIRTIOFS_EXPORT int virtiofs_device_serve(struct virtiofs_device *dev, int take_
 /**
  * virtiofs_device_mount - serve this host's own kernel until the mount is taken away
  * @dev:    serves nobody now
- * @config: where and how; its max_write and message_data are the device's to say
+ * @config: where and how; its max_write, message_data and, with `max_in_flight`, messages are the device's to say
  *
  * One thread for each request queue reads requests. Without pool threads as many requests that block as there are
  * queues hold up all others. Needs CAP_SYS_ADMIN.

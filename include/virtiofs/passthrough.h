@@ -88,15 +88,22 @@ struct virtiofs_passthrough_config {
                             is one to them, with numbers that may come twice */
   enum virtiofs_passthrough_dax dax;
   enum virtiofs_passthrough_cache cache;
-  bool writeback;        /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
-                              it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
-  bool allow_mmap;       /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
-  bool allow_direct_io;  /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
-  bool no_readdirplus;   /**< directories are listed without attributes */
-  bool no_posix_lock;    /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
-  bool no_flock;         /**< the same for locks of flock(2) */
+  bool writeback;       /**< the guest keeps what is written, too, and writes it later; its sizes and times count while
+                             it does: for files that one guest has alone. With CACHE_AUTO and _ALWAYS */
+  bool allow_mmap;      /**< shared mappings with CACHE_NEVER and _METADATA, whose pages the guest does keep */
+  bool allow_direct_io; /**< O_DIRECT in the guest is O_DIRECT on the host; else it passes by the guest's cache only */
+  bool no_readdirplus;  /**< directories are listed without attributes */
+  bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
+  bool no_flock;        /**< the same for locks of flock(2) */
+  uint32_t max_locks; /**< ranges that one guest may have locked by fcntl(2), and processes of it with locks on a file,
+                          1 .. 2^20 of each, then ENOLCK; 0: 8192 */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
+  bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
+                    A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
+  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that doesn't
+                              know them, and so wouldn't heed them, fails */
+  bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */
@@ -154,6 +161,7 @@ struct virtiofs_passthrough_usage {
   uint64_t max_descriptors;
   uint64_t locks;            /**< of fcntl(2): ranges of files */
   uint64_t lock_waiters;     /**< locks that are waited for */
+  uint64_t max_locks;        /**< of one guest; 0: locks stay in the guests, as the next */
   uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */
 };
 

@@ -136,6 +136,7 @@ struct virtiofs_sandbox_config {
   const char *const *calls; /**< names of further system calls that are needed, with any arguments; NULL-terminated;
                                  borrowed during the call; NULL: none */
   bool mounts;              /**< mount(2) and umount2(2) are needed, and what virtiofs_device_mount() takes */
+  bool sockets;             /**< UNIX sockets are made later, to listen on */
   bool by_handle;           /**< files are opened by file handle (open_by_handle_at(2)) if the process may do that
                                  (CAP_DAC_READ_SEARCH): then Landlock has to leave files alone */
   bool more_directories;    /**< descriptors of others will be sent to the process: the same */

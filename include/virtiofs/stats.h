@@ -38,8 +38,10 @@ struct virtiofs_stats_op {
 
 /** One queue. Newer libraries may have more at the end. */
 struct virtiofs_stats_queue {
-  uint64_t taken;     /**< requests that came from the ring, or from the host's kernel */
-  uint64_t in_flight; /**< of these, not given back yet */
+  uint64_t taken;      /**< requests that came from the ring, or from the host's kernel */
+  uint64_t in_flight;  /**< of these, not given back yet */
+  uint64_t delays;     /**< how often there was a request that had to wait for the device's rate */
+  uint64_t delayed_ns; /**< how long, in all */
 };
 
 /** What the guest has, and what it may have. Newer libraries may have more at the end. */

@@ -40,6 +40,10 @@ const char *const virtiofs_daemon_calls[] = {
 const char *const virtiofs_daemon_calls_to_mount[] = {"getcwd",   "ioctl", "lstat",  "lstat64", "mount",
                                                       "readlink", "stat",  "stat64", "umount2", NULL};
 
+/* One that a dead server has left is tried, and its process looked for. */
+const char *const virtiofs_daemon_calls_to_listen[] = {"bind",   "chmod",    "chown",  "chown32", "connect", "kill",
+                                                       "lchown", "lchown32", "listen", "socket",  NULL};
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define SANITIZED

@@ -14,6 +14,9 @@ extern const char *const virtiofs_daemon_calls[];
 /* What a mount by /dev/fuse takes besides. */
 extern const char *const virtiofs_daemon_calls_to_mount[];
 
+/* What it takes to listen on a new UNIX socket. */
+extern const char *const virtiofs_daemon_calls_to_listen[];
+
 /* What a sanitizer does by itself; empty unless this was built with one. */
 extern const char *const virtiofs_daemon_calls_of_sanitizers[];
 

@@ -84,6 +84,9 @@ void virtiofs_daemon_log_start(struct virtiofs_log *log, struct virtiofs_daemon_
   }
   if (off)
     log->fn = NULL;
+  if (options->pool_asked > options->pool_threads)
+    virtiofs_log_write(log, VIRTIOFS_LOG_WARN, TAG, "--thread-pool-size %u: there are %u threads, which is the most",
+                       options->pool_asked, options->pool_threads);
   for (char **warning = options->compat.warnings; warning != NULL && *warning != NULL; warning++)
     virtiofs_log_write(log, VIRTIOFS_LOG_WARN, TAG, "%s", *warning);
 }

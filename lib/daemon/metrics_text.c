@@ -142,6 +142,14 @@ static uint64_t taken(const struct virtiofs_stats_queue *stats) {
   return stats->taken;
 }
 
+static uint64_t delays(const struct virtiofs_stats_queue *stats) {
+  return stats->delays;
+}
+
+static uint64_t delayed_ms(const struct virtiofs_stats_queue *stats) {
+  return stats->delayed_ns / 1000000;
+}
+
 static uint64_t in_flight(const struct virtiofs_stats_queue *stats) {
   return stats->in_flight;
 }
@@ -152,6 +160,8 @@ static void show_queues(struct virtiofs_daemon_text *text, const struct virtiofs
     queue_value_fn *value;
   } families[] = {
       {"virtiofs_queue_taken_total", "Requests that were taken from the queue.", "counter", taken},
+      {"virtiofs_queue_delays_total", "How often requests had to wait for the rate.", "counter", delays},
+      {"virtiofs_queue_delayed_milliseconds_total", "How long they had to, in all.", "counter", delayed_ms},
       {"virtiofs_queue_in_flight", "Requests that were taken and not answered yet.", "gauge", in_flight},
   };
   for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

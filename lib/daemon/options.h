@@ -20,6 +20,7 @@ struct virtiofs_daemon_options {
   const char *tag;         /* NULL: none */
   uint32_t queues;         /* 0: not said */
   uint32_t pool_threads;
+  uint32_t pool_asked; /* what was said, which may be more */
   uint64_t cache_size; /* of the DAX window; 0: none */
   uint32_t poll_us;    /* as struct virtiofs_device_config has it */
   const char *record;  /* NULL: nothing is recorded */
@@ -32,6 +33,8 @@ struct virtiofs_daemon_options {
   bool once;                            /* ends when the front-end leaves */
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
+  const char *control;                  /* socket by which shares are added; NULL: none */
+  const char *shares;                   /* file that has those from the start; NULL: none */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
   struct virtiofs_daemon_limits limits;
 };

@@ -20,8 +20,8 @@
 
 #define TAG "sandbox"
 
-/* Numbers of calls since Linux 6.5, the same everywhere, and of those to come. What a C library tries there first it can
- * do without. */
+/* Numbers of calls since Linux 6.5, the same everywhere, and of those to come. What a C library tries there first it
+ * can do without. */
 enum { FIRST_NEW = 451, LAST_NEW = 511 };
 
 static uint32_t action_of(enum virtiofs_sandbox_seccomp mode) {
@@ -85,6 +85,8 @@ static int add_all(scmp_filter_ctx filter, const struct virtiofs_sandbox_config 
     rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_of_sanitizers);
   if (rc == 0 && config->mounts)
     rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_to_mount);
+  if (rc == 0 && config->sockets)
+    rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_to_listen);
   if (rc == 0)
     rc = add_names(filter, SCMP_ACT_ALLOW, config->calls);
   if (rc == 0)

@@ -9,6 +9,7 @@
 #include "daemon/metrics_text.h"
 
 #define MICROSECOND 1000U
+#define MILLISECOND 1000000U
 
 static void add_up(struct virtiofs_stats_op *sum, const struct virtiofs_stats_op *op) {
   sum->count += op->count;
@@ -86,8 +87,12 @@ void virtiofs_daemon_metrics_summary(struct virtiofs_daemon_text *text, const st
   for (uint32_t queue = 0; queue < queues; queue++) {
     struct virtiofs_stats_queue stats;
     (void)virtiofs_stats_read_queue(source->dev, queue, &stats, sizeof(stats));
-    virtiofs_daemon_text_add(text, "queue %" PRIu32 ": %" PRIu64 " requests, %" PRIu64 " in flight\n", queue,
-                             stats.taken, stats.in_flight);
+    virtiofs_daemon_text_add(text, "queue %" PRIu32 ": %" PRIu64 " requests, %" PRIu64 " in flight", queue, stats.taken,
+                             stats.in_flight);
+    if (stats.delays != 0)
+      virtiofs_daemon_text_add(text, ", %" PRIu64 " times delayed, %" PRIu64 " ms in all", stats.delays,
+                               stats.delayed_ns / MILLISECOND);
+    virtiofs_daemon_text_add(text, "\n");
   }
   for (uint32_t opcode = 0; opcode < VIRTIOFS_STATS_OPCODES; opcode++)
     show_op(text, source, opcode);

@@ -46,7 +46,7 @@ static int watch_queues(struct virtiofs_device *dev) {
   if (dev->poll_fd < 0)
     return -errno;
   for (uint32_t i = 0; rc == 0 && i < dev->vrings; i++)
-    rc = watch(dev, dev->queues[i].wake_fd, EPOLLIN);
+    rc = watch(dev, virtiofs_queue_ready_fd(&dev->queues[i]), EPOLLIN);
   return rc;
 }
 
@@ -219,7 +219,7 @@ int virtiofs_device_poll_fd(const struct virtiofs_device *dev) {
 }
 
 int virtiofs_device_queue_fd(const struct virtiofs_device *dev, uint32_t index) {
-  return index < dev->vrings ? dev->queues[index].wake_fd : -1;
+  return index < dev->vrings ? virtiofs_queue_ready_fd(&dev->queues[index]) : -1;
 }
 
 /* ---- the same as a table ---- */

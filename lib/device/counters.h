@@ -20,6 +20,7 @@ struct virtiofs_counters_op {
 
 struct virtiofs_counters {
   _Alignas(64) _Atomic uint64_t taken;
+  _Atomic uint64_t delays, delayed_ns;
   struct virtiofs_counters_op ops[VIRTIOFS_STATS_OPCODES];
   bool timed;  /* constant */
   bool shared; /* several threads write; of those alone */
@@ -56,6 +57,12 @@ static inline void virtiofs_counters_add(_Atomic uint64_t *counter, uint64_t by,
 /* A request was taken. */
 static inline void virtiofs_counters_take(struct virtiofs_counters *counters) {
   virtiofs_counters_add(&counters->taken, 1, counters->shared);
+}
+
+/* What could be taken had to wait. */
+static inline void virtiofs_counters_delay(struct virtiofs_counters *counters, uint64_t ns) {
+  virtiofs_counters_add(&counters->delays, 1, counters->shared);
+  virtiofs_counters_add(&counters->delayed_ns, ns, counters->shared);
 }
 
 /* One goes back. */

@@ -16,6 +16,13 @@
 #define DEFAULT_NODES (UINT64_C(1) << 20)
 #define DEFAULT_HANDLES (UINT64_C(1) << 16)
 #define DEFAULT_DRAIN_MS 5000U
+#define DEFAULT_BURST_MS 100U
+#define BURST_MS_MAX 60000U
+#define NS_OF_MS UINT64_C(1000000)
+#define RATE_OPS_MAX 10000000U
+#define RATE_BYTES_MIN 1024U
+#define RATE_BYTES_MAX (UINT64_C(1) << 50)
+#define CHARGE_MORE 4096U /* what a request has beside its data counts up to so much */
 
 static void wants_reclaim(void *ctx) {
   struct virtiofs_device *dev = ctx;
@@ -35,6 +42,11 @@ static void late(void *ctx, struct virtiofs_req *req) {
   pthread_mutex_unlock(&dev->late.lock);
 }
 
+static bool is_rate(const struct virtiofs_device_config *config) {
+  return config->rate_ops <= RATE_OPS_MAX && config->rate_bytes <= RATE_BYTES_MAX &&
+         (config->rate_bytes == 0 || config->rate_bytes >= RATE_BYTES_MIN) && config->rate_burst_ms <= BURST_MS_MAX;
+}
+
 /* Fills in defaults and checks ranges. */
 static int complete_config(struct virtiofs_device_config *config) {
   if (config->request_queues == 0)
@@ -47,10 +59,14 @@ static int complete_config(struct virtiofs_device_config *config) {
     config->max_nodes = DEFAULT_NODES;
   if (config->max_handles == 0)
     config->max_handles = DEFAULT_HANDLES;
+  if (config->rate_burst_ms == 0)
+    config->rate_burst_ms = DEFAULT_BURST_MS;
   if (config->poll_us == 0)
     config->poll_us = VIRTIOFS_POLL_DEFAULT;
   else if (config->poll_us == VIRTIOFS_POLL_NONE)
     config->poll_us = 0;
+  if (!is_rate(config) || config->max_in_flight > VIRTIOFS_QUEUE_MAX_SIZE)
+    return -EINVAL;
   if (config->ops == NULL || config->request_queues > VIRTIOFS_REQUEST_QUEUES_MAX ||
       config->pool_threads > VIRTIOFS_POOL_MAX || config->max_write < MIN_WRITE || config->max_write > MAX_WRITE ||
       config->poll_us > VIRTIOFS_POLL_MAX || config->window_len % WINDOW_PAGE != 0 ||
@@ -92,6 +108,9 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->tap = config->tap != NULL ? &dev->tap : NULL;
     queue->tap_ctx = config->tap_ctx;
     queue->late = &dev->late;
+    queue->rate = i != VIRTIOFS_LANE_HIPRIO ? dev->rate : NULL;
+    queue->max_in_flight = i != VIRTIOFS_LANE_HIPRIO ? config->max_in_flight : 0;
+    queue->charge_max = config->max_write + CHARGE_MORE;
     queue->index = i;
     queue->drain_ms = config->drain_ms;
     queue->poll_us = config->poll_us;
@@ -124,6 +143,7 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   dev->pool_threads = config.pool_threads;
   dev->max_write = config.max_write;
   dev->drain_ms = config.drain_ms;
+  dev->max_in_flight = config.max_in_flight;
   dev->vrings = 1 + config.request_queues;
   dev->poll_fd = -1;
   /* Not made yet, which is not descriptor 0. */
@@ -143,6 +163,8 @@ int virtiofs_device_new(struct virtiofs_device **out, const struct virtiofs_devi
   virtiofs_device_window_init(&dev->window, dev->session, &dev->log);
   dev->window.len = config.window_len;
   dev->window.max_mappings = config.max_mappings;
+  if (rc == 0 && (config.rate_ops != 0 || config.rate_bytes != 0))
+    rc = virtiofs_rate_new(&dev->rate, config.rate_ops, config.rate_bytes, (uint64_t)config.rate_burst_ms * NS_OF_MS);
   if (rc == 0)
     rc = make_queues(dev, &config);
   if (rc != 0) {
@@ -192,6 +214,7 @@ void virtiofs_device_free(struct virtiofs_device *dev) {
     virtiofs_queue_fini(&dev->queues[i]);
     virtiofs_counters_free(dev->queues[i].counters);
   }
+  virtiofs_rate_free(dev->rate);
   if (dev->stop_fd >= 0)
     close(dev->stop_fd);
   pthread_cond_destroy(&dev->late.changed);

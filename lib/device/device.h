@@ -21,11 +21,12 @@ struct virtiofs_device {
   struct virtiofs_reaper reaper;
   struct virtiofs_pool pool;
   struct virtiofs_late late;
+  struct virtiofs_rate *rate; /* NULL: none */
   struct virtiofs_device_window window;
   struct virtiofs_config_space config;
   bool has_tag;
   uint32_t pool_threads;
-  uint32_t max_write, drain_ms;
+  uint32_t max_write, drain_ms, max_in_flight;
   uint32_t vrings; /* the high-priority queue and the request queues */
   int stop_fd;
   atomic_bool stopped;

@@ -12,11 +12,13 @@
 #include <virtiofs/fusedev.h>
 
 #include "base/config.h"
+#include "base/probe.h"
 #include "device/clock.h"
 #include "device/device.h"
 #include "device/thread.h"
 
 #define TAG "mount"
+#define SECOND UINT64_C(1000000000)
 
 struct virtiofs_host;
 
@@ -79,6 +81,8 @@ static void complete(struct virtiofs_message *msg, size_t used) {
   if (dev->has_tap)
     dev->tap.reply(dev->tap_ctx, worker->lane, msg, used, item->slot.token);
   count(item, msg, used);
+  if (dev->rate != NULL) /* the kernel says of no reply how large it may be */
+    virtiofs_rate_take(&dev->rate->bytes, virtiofs_clock_ns(), used);
   virtiofs_fusedev_reply(msg, used);
   if (virtiofs_session_abandoned(&item->slot.req)) {
     pthread_mutex_lock(&dev->late.lock);
@@ -103,6 +107,12 @@ static void submit(struct worker *worker, struct virtiofs_message *msg) {
   msg->complete = complete;
   struct virtiofs_counters *counters = dev->queues[worker->lane].counters;
   virtiofs_counters_take(counters);
+  VIRTIOFS_PROBE_TAKE(worker->lane, msg, msg->in_len, msg->out_len);
+  if (dev->rate != NULL) {
+    uint64_t now = virtiofs_clock_ns();
+    virtiofs_rate_take(&dev->rate->ops, now, 1);
+    virtiofs_rate_take(&dev->rate->bytes, now, msg->in_len);
+  }
   item->slot.taken_ns = counters->timed ? virtiofs_clock_ns() : 0;
   if (dev->has_tap)
     item->slot.token = dev->tap.request(dev->tap_ctx, worker->lane, msg);
@@ -125,12 +135,29 @@ static bool wait(struct worker *worker, bool starved) {
   return fds[0].revents == 0;
 }
 
+/* Until the device's rate lets something be read. False: the end. */
+static bool wait_turn(const struct worker *worker) {
+  const struct virtiofs_device *dev = worker->host->dev;
+  struct pollfd end = {.fd = worker->host->end_fd, .events = POLLIN};
+  uint64_t wait;
+  while (dev->rate != NULL &&
+         (wait = virtiofs_rate_wait(dev->rate, virtiofs_clock_ns(), virtiofs_session_running(dev->session))) != 0) {
+    struct timespec most = {.tv_sec = (time_t)(wait / SECOND), .tv_nsec = (long)(wait % SECOND)};
+    if (ppoll(&end, 1, &most, NULL) > 0)
+      return false;
+    virtiofs_counters_delay(dev->queues[worker->lane].counters, wait);
+  }
+  return true;
+}
+
 static void *work(void *arg) {
   struct worker *worker = arg;
   struct virtiofs_host *host = worker->host;
   int rc = 0;
   for (bool on = true; on && !atomic_load(&host->ends);) {
     struct virtiofs_message *msg;
+    if (!wait_turn(worker))
+      break;
     rc = virtiofs_fusedev_read(worker->channel, &msg);
     if (rc == -ENOBUFS) {
       /* Look again: one may have come back before we said that we wait. */
@@ -299,6 +326,8 @@ int virtiofs_device_mount(struct virtiofs_device *dev, const struct virtiofs_fus
   config.size = sizeof(config);
   config.max_write = dev->max_write;
   config.message_data = sizeof(struct item);
+  if (dev->max_in_flight != 0)
+    config.messages = dev->max_in_flight;
   virtiofs_device_share_counters(dev, true);
   if (!dev->pool.started)
     rc = virtiofs_pool_start(&dev->pool, dev->pool_threads);

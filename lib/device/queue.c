@@ -7,15 +7,44 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "device/thread.h"
 
+static void close_fd(int *fd) {
+  if (*fd >= 0)
+    close(*fd);
+  *fd = -1;
+}
+
+static int watch(int epoll, int fd) {
+  struct epoll_event event = {.events = EPOLLIN};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+static int make_timer(struct virtiofs_queue *queue) {
+  queue->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (queue->timer_fd < 0)
+    return -errno;
+  queue->ready_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (queue->ready_fd < 0)
+    return -errno;
+  int rc = watch(queue->ready_fd, queue->timer_fd);
+  return rc == 0 ? watch(queue->ready_fd, queue->wake_fd) : rc;
+}
+
+int virtiofs_queue_ready_fd(const struct virtiofs_queue *queue) {
+  return queue->ready_fd >= 0 ? queue->ready_fd : queue->wake_fd;
+}
+
 int virtiofs_queue_init(struct virtiofs_queue *queue) {
   pthread_condattr_t attr;
   queue->kick_fd = queue->call_fd = queue->err_fd = -1;
+  queue->timer_fd = queue->ready_fd = -1;
   queue->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (queue->wake_fd < 0)
     return -errno;
@@ -24,12 +53,14 @@ int virtiofs_queue_init(struct virtiofs_queue *queue) {
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_cond_init(&queue->changed, &attr);
   pthread_condattr_destroy(&attr);
-  return 0;
+  return queue->rate != NULL ? make_timer(queue) : 0;
 }
 
 void virtiofs_queue_fini(struct virtiofs_queue *queue) {
   if (queue->wake_fd < 0)
     return;
+  close_fd(&queue->timer_fd);
+  close_fd(&queue->ready_fd);
   close(queue->wake_fd);
   pthread_cond_destroy(&queue->changed);
   pthread_mutex_destroy(&queue->lock);
@@ -51,12 +82,6 @@ static int copy_fd(int fd, int *to) {
     return 0;
   *to = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return *to >= 0 ? 0 : -errno;
-}
-
-static void close_fd(int *fd) {
-  if (*fd >= 0)
-    close(*fd);
-  *fd = -1;
 }
 
 static struct virtiofs_hold *hold_new(struct virtiofs_memory *map) {
@@ -101,9 +126,11 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
   queue->driver = setup->driver;
   queue->device = setup->device;
   queue->in_flight = 0;
+  queue->room = queue->max_in_flight != 0 && queue->max_in_flight < queue->num ? queue->max_in_flight : queue->num;
   queue->broken = false;
   queue->lost = false;
   queue->exited = false;
+  queue->timer_ns = 0;
   virtiofs_lookout_init(&queue->lookout, (uint64_t)queue->poll_us * 1000);
   atomic_store(&queue->has_mail, false);
   atomic_store(&queue->stop, false);
@@ -122,6 +149,7 @@ static int prepare(struct virtiofs_queue *queue, const struct virtiofs_queue_set
     rc = copy_fd(setup->call_fd, &queue->call_fd);
   if (rc == 0)
     rc = copy_fd(setup->err_fd, &queue->err_fd);
+  virtiofs_queue_look_at_fds(queue);
   if (rc == 0)
     rc = virtiofs_virtq_start(queue->vq, setup->base);
   return rc;

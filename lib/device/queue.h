@@ -17,6 +17,7 @@
 #include "device/counters.h"
 #include "device/lookout.h"
 #include "device/pool.h"
+#include "device/rate.h"
 #include "device/slots.h"
 
 #define VIRTIOFS_QUEUE_MAX_SIZE 1024U
@@ -53,6 +54,9 @@ struct virtiofs_queue {
   const struct virtiofs_tap *tap; /* NULL: none */
   void *tap_ctx;
   struct virtiofs_counters *counters;
+  struct virtiofs_rate *rate; /* NULL: there is none, or not for this queue */
+  uint32_t max_in_flight;     /* 0: as many as the ring holds */
+  uint32_t charge_max;        /* of a request, and of a reply */
   struct virtiofs_late *late;
   /* In this process; NULL: behind a socket. */
   const struct virtiofs_transport_driver *driver_here;
@@ -79,6 +83,8 @@ struct virtiofs_queue {
   atomic_uint completing; /* threads in virtiofs_queue_complete() */
   atomic_bool rung;       /* there may be something in @wake_fd */
   int wake_fd;
+  /* Only with @rate, for who has no worker: readable when something may be taken again; both that and @wake_fd. */
+  int timer_fd, ready_fd;
 
   /* the worker's while it runs */
   struct virtiofs_virtq *vq;
@@ -87,14 +93,20 @@ struct virtiofs_queue {
   struct virtiofs_lookout lookout;
   uint64_t features, desc, driver, device;
   uint32_t num, in_flight;
+  uint32_t room; /* for so many in flight */
   int kick_fd, call_fd, err_fd;
-  bool broken; /* the driver broke the ring: nothing is taken any more */
-  bool lost;   /* the ring is not in memory any more: it must not be touched */
+  uint64_t timer_ns;          /* when @timer_fd is; 0: never */
+  bool call_waits, err_waits; /* to write there might mean to wait */
+  bool broken;                /* the driver broke the ring: nothing is taken any more */
+  bool lost;                  /* the ring is not in memory any more: it must not be touched */
 };
 
 /* 0 or -errno. */
 int virtiofs_queue_init(struct virtiofs_queue *queue);
 void virtiofs_queue_fini(struct virtiofs_queue *queue);
+
+/* Readable when there is something to do for who has no worker, beside the driver's notifications. */
+int virtiofs_queue_ready_fd(const struct virtiofs_queue *queue);
 
 /* Starts the worker, if it has one. 0; -EPROTO if the ring isn't in memory or its size isn't right; -errno. The control
  * thread. */
@@ -122,6 +134,9 @@ void *virtiofs_queue_work(void *arg);
 
 /* Looks up the ring's parts in the memory at hand. 0 or -EPROTO. */
 int virtiofs_queue_map(struct virtiofs_queue *queue);
+
+/* After call_fd and err_fd have changed. */
+void virtiofs_queue_look_at_fds(struct virtiofs_queue *queue);
 
 /* Without a worker: does what there is to do, if it runs. How much that was; 0: nothing, and a notification was asked
  * for. */

@@ -29,6 +29,7 @@ struct virtiofs_slot {
       *behind; /* waits for the pool behind this one; a request may be given up and answered meanwhile */
   size_t used;
   uint64_t taken_ns; /* when it was taken, if the queue measures */
+  uint32_t room;     /* for the reply, as the device's rate was charged for it */
   int error;         /* that the guest is told */
   uint64_t token;    /* the tap's */
   uint32_t ticket;   /* of the chain */

@@ -43,7 +43,8 @@ int virtiofs_stats_read_queue(const struct virtiofs_device *dev, uint32_t queue,
   if (queue >= dev->vrings)
     return -EINVAL;
   const struct virtiofs_counters *counters = dev->queues[queue].counters;
-  struct virtiofs_stats_queue stats = {.taken = load(&counters->taken)};
+  struct virtiofs_stats_queue stats = {
+      .taken = load(&counters->taken), .delays = load(&counters->delays), .delayed_ns = load(&counters->delayed_ns)};
   uint64_t given = 0;
   for (uint32_t i = 0; i < VIRTIOFS_STATS_OPCODES; i++)
     given += load(&counters->ops[i].count);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The worker of one queue: takes requests from the ring, hands them to the session, publishes what is answered. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/probe.h"
 #include "device/clock.h"
 #include "device/queue.h"
 
@@ -13,7 +16,9 @@
 #define LOOKS 16U
 
 /* Rings without a kick descriptor are looked at this often. */
-#define POLL_NS 50000L
+#define POLL_NS 50000U
+
+#define SECOND UINT64_C(1000000000)
 
 /* A part of the ring: whole in one region, and never in a window, where memory may go at any time. */
 static void *find(const struct virtiofs_queue *queue, uint64_t addr, uint64_t bytes) {
@@ -46,9 +51,22 @@ static bool drain_fd(int fd) {
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void signal_fd(int fd) {
+static bool may_wait(int fd) {
+  int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+  return flags >= 0 && (flags & O_NONBLOCK) == 0;
+}
+
+void virtiofs_queue_look_at_fds(struct virtiofs_queue *queue) {
+  queue->call_waits = may_wait(queue->call_fd);
+  queue->err_waits = may_wait(queue->err_fd);
+}
+
+/* An eventfd whose counter is full, or a pipe that nobody reads, says all that is to be said already: not waited for.
+ * The flags aren't ours to change, as the front-end has them too. */
+static void signal_fd(int fd, bool waits) {
+  struct pollfd pfd = {.fd = fd, .events = POLLOUT};
   uint64_t one = 1;
-  if (fd < 0)
+  if (fd < 0 || (waits && (poll(&pfd, 1, 0) <= 0 || (pfd.revents & POLLOUT) == 0)))
     return;
   ssize_t written = write(fd, &one, sizeof(one));
   (void)written; /* nobody may be listening any more */
@@ -57,7 +75,7 @@ static void signal_fd(int fd) {
 static void notify_driver(struct virtiofs_queue *queue) {
   const struct virtiofs_transport_driver *here = queue->driver_here;
   if (here == NULL)
-    signal_fd(queue->call_fd);
+    signal_fd(queue->call_fd, queue->call_waits);
   else if (here->notify != NULL)
     here->notify(here->ctx, queue->index);
 }
@@ -70,7 +88,7 @@ static void break_queue(struct virtiofs_queue *queue, const char *why) {
   if (here != NULL && here->broken != NULL)
     here->broken(here->ctx, queue->index);
   virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
-  signal_fd(queue->err_fd);
+  signal_fd(queue->err_fd, queue->err_waits);
 }
 
 static void read_mail(struct virtiofs_queue *queue) {
@@ -95,9 +113,38 @@ static void read_mail(struct virtiofs_queue *queue) {
       close(queue->err_fd);
     queue->call_fd = mail.call_fd;
     queue->err_fd = mail.err_fd;
+    virtiofs_queue_look_at_fds(queue);
     /* What was signalled to the old one may not have been seen. */
-    signal_fd(queue->call_fd);
+    signal_fd(queue->call_fd, queue->call_waits);
   }
+}
+
+/* Bytes of a request or a reply that the device's rate is charged for: a driver may say that there are more than
+ * anybody looks at. */
+static uint32_t charged(const struct virtiofs_queue *queue, size_t len) {
+  return len < queue->charge_max ? (uint32_t)len : queue->charge_max;
+}
+
+/* How large the reply will be nobody knows; it is paid for now, and what it didn't need is given back. */
+static void charge(const struct virtiofs_queue *queue, struct virtiofs_slot *slot) {
+  uint64_t now = virtiofs_clock_ns();
+  slot->room = charged(queue, slot->msg.out_len);
+  virtiofs_rate_take(&queue->rate->ops, now, 1);
+  virtiofs_rate_take(&queue->rate->bytes, now, charged(queue, slot->msg.in_len) + (uint64_t)slot->room);
+}
+
+static void discharge(const struct virtiofs_queue *queue, const struct virtiofs_slot *slot) {
+  if (slot->used < slot->room)
+    virtiofs_rate_give(&queue->rate->bytes, slot->room - slot->used);
+}
+
+/* When something may be taken again; 0: now. */
+static uint64_t turn_of(const struct virtiofs_queue *queue) {
+  if (queue->rate == NULL)
+    return 0;
+  uint64_t now = virtiofs_clock_ns();
+  uint64_t wait = virtiofs_rate_wait(queue->rate, now, virtiofs_session_running(queue->session));
+  return wait != 0 ? now + wait : 0;
 }
 
 static void count(struct virtiofs_queue *queue, const struct virtiofs_slot *slot, uint64_t now) {
@@ -122,6 +169,8 @@ static bool publish(struct virtiofs_queue *queue) {
     if (queue->tap != NULL)
       queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
     count(queue, slot, now);
+    if (queue->rate != NULL)
+      discharge(queue, slot);
     if (!queue->lost)
       (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)
@@ -148,6 +197,9 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   slot->taken_ns = queue->counters->timed ? virtiofs_clock_ns() : 0;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
   slot->msg.cut = chain->cut;
+  VIRTIOFS_PROBE_TAKE(queue->index, &slot->msg, slot->msg.in_len, slot->msg.out_len);
+  if (queue->rate != NULL)
+    charge(queue, slot);
   if (queue->tap != NULL)
     slot->token = queue->tap->request(queue->tap_ctx, queue->index, &slot->msg);
   bool defer = queue->pool != NULL && (queue->in_flight > 1 || virtiofs_virtq_pending(queue->vq));
@@ -214,15 +266,17 @@ static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
   return false;
 }
 
-/* Sleeps until there is something to do; @kicks: also when the driver says so. */
-static void sleep_on(struct virtiofs_queue *queue, bool kicks) {
+/* Sleeps until there is something to do; @kicks: also when the driver says so; for @ns at most, if that isn't 0. */
+static void sleep_on(struct virtiofs_queue *queue, bool kicks, uint64_t ns) {
   struct pollfd fds[2] = {{.fd = queue->wake_fd, .events = POLLIN},
                           {.fd = kicks ? queue->kick_fd : -1, .events = POLLIN}};
-  struct timespec often = {.tv_nsec = POLL_NS};
+  if (kicks && queue->kick_fd < 0)
+    ns = POLL_NS;
+  struct timespec most = {.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
   atomic_store(&queue->sleeping, true);
   bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);
   if (!busy)
-    (void)ppoll(fds, 2, kicks && queue->kick_fd < 0 ? &often : NULL, NULL);
+    (void)ppoll(fds, 2, ns != 0 ? &most : NULL, NULL);
   atomic_store(&queue->sleeping, false);
   if ((fds[0].revents & POLLIN) != 0)
     (void)drain_fd(queue->wake_fd);
@@ -240,9 +294,10 @@ static void announce_exit(struct virtiofs_queue *queue) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-/* May the ring be looked at? Not while all it can hold is in flight: whatever is there then is not to be taken yet. */
+/* May the ring be looked at? Not while all there is room for is in flight: whatever is there then is not to be taken
+ * yet. */
 static bool takes(const struct virtiofs_queue *queue, bool stop) {
-  return !stop && !queue->broken && queue->in_flight < queue->num;
+  return !stop && !queue->broken && queue->in_flight < queue->room;
 }
 
 /* Until there may be something to do. */
@@ -250,11 +305,21 @@ static void rest(struct virtiofs_queue *queue, bool kicks) {
   uint64_t since = queue->lookout.limit_ns != 0 ? virtiofs_clock_ns() : 0;
   if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
     return;
-  sleep_on(queue, kicks);
+  sleep_on(queue, kicks, 0);
   if (kicks)
     virtiofs_virtq_no_kick(queue->vq);
   if (queue->lookout.limit_ns != 0)
     virtiofs_lookout_waited(&queue->lookout, virtiofs_clock_ns() - since);
+}
+
+/* Nothing may be taken before @turn. Nobody looks at the ring meanwhile, so nobody asks for kicks. */
+static void wait_turn(struct virtiofs_queue *queue, uint64_t turn) {
+  uint64_t since = virtiofs_clock_ns();
+  if (turn <= since)
+    return;
+  sleep_on(queue, false, turn - since);
+  if (!queue->lost && virtiofs_virtq_pending(queue->vq))
+    virtiofs_counters_delay(queue->counters, virtiofs_clock_ns() - since);
 }
 
 void *virtiofs_queue_work(void *arg) {
@@ -262,14 +327,17 @@ void *virtiofs_queue_work(void *arg) {
   for (;;) {
     bool stop = atomic_load(&queue->stop);
     read_mail(queue);
-    bool busy = takes(queue, stop) && take(queue);
+    uint64_t turn = takes(queue, stop) ? turn_of(queue) : 0;
+    bool busy = takes(queue, stop) && turn == 0 && take(queue);
     busy |= publish(queue);
     if (stop) {
       virtiofs_session_cancel(queue->session, queue->index);
       if (queue->in_flight == 0)
         break;
     }
-    if (!busy)
+    if (!busy && turn != 0)
+      wait_turn(queue, turn);
+    else if (!busy)
       rest(queue, takes(queue, stop));
   }
   announce_exit(queue);
@@ -292,9 +360,19 @@ static bool lie_down(struct virtiofs_queue *queue) {
   return false;
 }
 
+/* @timer_fd is readable from @turn on; 0: not at all. */
+static void set_timer(struct virtiofs_queue *queue, uint64_t turn) {
+  if (turn == queue->timer_ns)
+    return;
+  struct itimerspec when = {.it_value = {.tv_sec = (time_t)(turn / SECOND), .tv_nsec = (long)(turn % SECOND)}};
+  (void)timerfd_settime(queue->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+  queue->timer_ns = turn;
+}
+
 int virtiofs_queue_process(struct virtiofs_queue *queue) {
   bool polls = queue->driver_here != NULL && queue->driver_here->polls;
   int taken = 0;
+  uint64_t turn = 0;
   hear(queue);
   if (!queue->running)
     return 0;
@@ -304,11 +382,12 @@ int virtiofs_queue_process(struct virtiofs_queue *queue) {
       virtiofs_virtq_no_kick(queue->vq);
   }
   read_mail(queue);
-  while (takes(queue, false) && taken < (int)queue->num && take(queue))
+  while (takes(queue, false) && taken < (int)queue->num && (turn = turn_of(queue)) == 0 && take(queue))
     taken++;
+  set_timer(queue, turn);
   if (publish(queue) || taken > 0)
     return taken > 0 ? taken : 1;
-  if (!polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
+  if (turn == 0 && !polls && takes(queue, false) && virtiofs_virtq_want_kick(queue->vq))
     return 1;
   return lie_down(queue) ? 0 : 1;
 }

@@ -54,6 +54,10 @@ int virtiofs_session_new(struct virtiofs_session **out, const struct virtiofs_se
   return 0;
 }
 
+bool virtiofs_session_running(const struct virtiofs_session *session) {
+  return atomic_load_explicit(&session->state, memory_order_relaxed) == VIRTIOFS_SESSION_RUNNING;
+}
+
 void virtiofs_session_usage(struct virtiofs_session *session, struct virtiofs_session_usage *usage) {
   *usage = (struct virtiofs_session_usage){.nodes = virtiofs_idtable_taken(&session->nodes),
                                            .max_nodes = session->nodes.max,

@@ -72,6 +72,9 @@ void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t lane);
 /* Was @req's message completed by virtiofs_session_abandon()? From within that completion. */
 bool virtiofs_session_abandoned(const struct virtiofs_req *req);
 
+/* Has a guest said INIT, and is it answered? Any thread. */
+bool virtiofs_session_running(const struct virtiofs_session *session);
+
 /* What an answered request was, and how it ended: 0 or -errno; also of one that was answered in the backend's place.
  * From within its message's completion, or later where it was not abandoned. */
 uint32_t virtiofs_session_opcode(const struct virtiofs_req *req);

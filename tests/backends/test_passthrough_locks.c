@@ -186,7 +186,7 @@ static void forgotten_while_open(void **state) {
 
 static void ranges_end_cleanly(void **state) {
   struct file f = file_open(*state, "f", O_RDWR);
-  for (uint64_t i = 0; i < LOCK_RANGES_MAX; i++)
+  for (uint64_t i = 0; i < LOCK_MAX; i++)
     assert_int_equal(lock(&f, A + i % 2, F_WRLCK, i * 2, i * 2), 0);
   assert_int_equal(lock(&f, C, F_WRLCK, 1000000, 1000000), -ENOLCK);
   assert_int_equal(lock(&f, A, F_RDLCK, 0, 0), 0); /* no more than before */
@@ -197,6 +197,37 @@ static void ranges_end_cleanly(void **state) {
   file_flush(&f, A);
   assert_int_equal(lock(&f, C, F_UNLCK, 1000005, 1000005), 0);
   file_close(&f);
+}
+
+static void a_limit_of_ones_own(void **state) {
+  struct share *s = *state;
+  struct virtiofs_passthrough_usage usage;
+  virtiofs_passthrough_free(s->fs);
+  share_serve(s, (struct virtiofs_passthrough_config){.max_locks = 3});
+  struct file f = file_open(s, "f", O_RDWR);
+  for (uint64_t i = 0; i < 3; i++)
+    assert_int_equal(lock(&f, A, F_WRLCK, i * 2, i * 2), 0);
+  virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+  assert_int_equal(usage.locks, 3);
+  assert_int_equal(usage.max_locks, 3);
+  assert_int_equal(usage.max_lock_waiters, LOCK_WAITERS);
+  assert_int_equal(usage.inodes, 2); /* the root, and it */
+  assert_true(usage.descriptors >= 1 && usage.descriptors <= usage.max_descriptors);
+  assert_int_equal(lock(&f, A, F_WRLCK, 100, 100), -ENOLCK);
+  assert_int_equal(lock(&f, B, F_WRLCK, 100, 100), -ENOLCK);
+  /* Another guest has its own. */
+  int other;
+  s->req.session = &other;
+  assert_int_equal(lock(&f, B, F_WRLCK, 100, 100), 0);
+  file_flush(&f, B);
+  s->req.session = NULL;
+  file_flush(&f, A);
+  for (uint64_t i = 0; i < 3; i++)
+    assert_int_equal(lock(&f, A + i, F_RDLCK, 0, 0), 0);
+  assert_int_equal(lock(&f, A + 3, F_RDLCK, 0, 0), -ENOLCK);
+  file_close(&f);
+  virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+  assert_int_equal(usage.locks, 0);
 }
 
 static void owners_end_cleanly(void **state) {
@@ -211,7 +242,7 @@ static void owners_end_cleanly(void **state) {
   assert_int_equal(share_open_fds(), before + 2); /* none is kept for nothing */
   assert_int_equal(lock(&f, 4, F_RDLCK, 0, 0), 0);
   s->fs->fd_limit = 100000;
-  for (uint64_t i = 0; i < LOCK_OWNERS_MAX - 3; i++)
+  for (uint64_t i = 0; i < LOCK_MAX - 3; i++)
     if (lock(&f, 100000 + i, F_RDLCK, 0, 0) != 0) {
       assert_int_equal(lock(&f, 100000 + i, F_RDLCK, 0, 0), -ENOLCK); /* this process has no more either */
       break;
@@ -299,6 +330,7 @@ int main(void) {
       share_test(open_for_no_more_than_it_takes),
       share_test(forgotten_while_open),
       share_test(ranges_end_cleanly),
+      share_test(a_limit_of_ones_own),
       share_test(owners_end_cleanly),
       share_test(flock_is_the_open_files),
       share_test(left_to_the_guest),

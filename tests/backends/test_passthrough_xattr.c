@@ -225,6 +225,21 @@ static void serve_acls(struct share *s) {
   s->req.semantics = out.semantics;
 }
 
+static void guests_without_acls(void **state) {
+  struct share *s = *state;
+  serve_acls(s);
+  struct virtiofs_init_in in = {.major = 7, .minor = 38};
+  struct virtiofs_init_out out = {.root = VIRTIOFS_ROOT_NODE};
+  virtiofs_passthrough_free(s->fs);
+  struct virtiofs_passthrough_config config = {
+      .size = sizeof config, .shared_dir = s->dir, .posix_acl = true, .posix_acl_required = true};
+  assert_int_equal(virtiofs_passthrough_new(&s->fs, &config), 0);
+  s->req.fs = s->fs;
+  assert_int_equal(s->ops->init(&s->req, &in, &out), -EOPNOTSUPP);
+  in.flags = VIRTIOFS_SEMANTICS_POSIX_ACL;
+  assert_int_equal(s->ops->init(&s->req, &in, &out), 0);
+}
+
 static void acls(void **state) {
   struct share *s = *state;
   serve_acls(s);
@@ -295,6 +310,7 @@ int main(void) {
       share_test(mapped),
       share_test(broken_map),
       share_test(acls),
+      share_test(guests_without_acls),
       share_test(masks),
       share_test(masked_by_the_guest),
   };

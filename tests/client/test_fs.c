@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,12 +43,12 @@ static int setup(void **state) {
   strcpy(b->oracle, "/tmp/virtiofs-oracle-XXXXXX");
   assert_non_null(mkdtemp(b->served));
   assert_non_null(mkdtemp(b->oracle));
-  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   b->server = fork();
   assert_true(b->server >= 0);
   if (b->server == 0) {
     close(fds[1]);
-    (void)snprintf(fd, sizeof fd, "%d", fds[0]);
+    (void)snprintf(fd, sizeof fd, "%d", dup(fds[0])); /* that one the server keeps */
     execl(PASSTHROUGH, PASSTHROUGH, "--fd", fd, "--shared-dir", b->served, "--log-level", "error", (char *)NULL);
     _exit(127);
   }
@@ -346,8 +347,20 @@ static void names_are_remembered(void **state) {
   assert_int_equal(virtiofs_client_fs_new(&other, bench.client, 1, 15), -EINVAL);
 }
 
+/* The file is there a moment before anybody listens. */
+static bool is_served(const char *path) {
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  assert_true(strlen(path) < sizeof addr.sun_path);
+  memcpy(addr.sun_path, path, strlen(path));
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_true(fd >= 0);
+  int rc = connect(fd, (const struct sockaddr *)&addr, sizeof addr);
+  close(fd);
+  return rc == 0;
+}
+
 static void wait_for_socket(const char *path) {
-  for (int i = 0; access(path, F_OK) != 0; i++) {
+  for (int i = 0; !is_served(path); i++) {
     assert_true(i < 6000);
     usleep(10000);
   }

@@ -58,10 +58,14 @@ tells() {
   passed "tells ${*:2}"
 }
 
+in_sandbox() { grep -q 'INFO sandbox' "$dir/log"; }
+
 # start SOCKET: hello listens there.
 start() {
   server_words "$hello --socket-path {socket}" "$1" '' ''
+  rm -f "$dir/log"
   server_start "$dir/log" "$1" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
+  wait_until "$SECONDS_MAX" in_sandbox || die "isn't in its sandbox: $(cat "$dir/log")"
 }
 
 # stop SIGNAL SOCKET: ends with status 0 and leaves nothing.
@@ -105,7 +109,17 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "--record-data must be" "$hello" --socket-path "$dir/s" --record "$dir/r" --record-data 1048577
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 0
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
+  refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 0
+  refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
+  refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
+  refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
+  local rate
+  for rate in '' ops=0 ops=10000001 ops=5x ops= bytes=1023 bytes=2000T bytes=18446744073709551616 bytes=K burst=5 ops=5, ,ops=5 \
+    ops=5,ops=6 ops=5,speed=7 ops=5,burst=0 ops=5,burst=60001 "ops=$(printf '%060d' 5)"; do
+    refuses "--rate must be" "$hello" --socket-path "$dir/s" --rate "$rate"
+  done
+  refuses "No such file" "$hello" --socket-path "$dir/none/s" --rate bytes=1024T,burst=60000,ops=10000000
   refuses "--metrics must be" "$hello" --socket-path "$dir/s" --metrics ''
   refuses "others than this host" "$hello" --socket-path "$dir/s" --metrics 0.0.0.0:9100
   refuses "cannot listen on localhost:9100" "$hello" --socket-path "$dir/s" --metrics localhost:9100
@@ -113,6 +127,16 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "No such file" "$hello" --socket-path "$dir/s" --record "$dir/none/record"
   refuses "Is a directory" "$hello" --socket-path "$dir/s" --record "$dir"
   refuses "no regular file" "$hello" --socket-path "$dir/s" --record /dev/null
+  refuses "unknown option '-o source=" "$hello" --socket-path "$dir/s" -o "source=$dir"
+  refuses "unknown option '-o nonsense'" "$passthrough" --socket-path "$dir/s" -o "source=$dir,nonsense"
+  refuses "can't be migrated yet" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --migration-mode=find-paths
+  refuses "nothing without --socket-path" "$passthrough" --fd 3 --socket-group root --shared-dir "$dir"
+  refuses "there is no group" "$passthrough" --socket-path "$dir/s" --socket-group 'no such' --shared-dir "$dir"
+  refuses "--timeout must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --timeout 1s
+  refuses "--timeout must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --timeout nan
+  refuses "--timeout must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --timeout 86400.5
+  [[ ! -e $dir/s && ! -e $dir/s.pid ]] || die 'what is refused leaves a socket'
+  tells 'Usage: virtiofs-passthrough' "$passthrough" -h
   tells 'Usage: hello' "$hello" --help
   tells 'Usage: hello' "$hello" --usage
   tells '[0-9]\.[0-9]' "$hello" --version

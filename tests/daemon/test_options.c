@@ -29,7 +29,7 @@ static void wrong_options(void **state) {
       {"--socket-path=/a", "--queues=18446744073709551617"},
       {"--socket-path=/a", "--queues=0x1"},
       {"--socket-path=/a", "--queues="},
-      {"--socket-path=/a", "--thread-pool-size=65"},
+      {"--socket-path=/a", "--thread-pool-size=2147483648"},
       {"--socket-path=/a", "--thread-pool-size=-0"},
       {"--socket-path=/a", "--cache-size=4097"},
       {"--socket-path=/a", "--cache-size=1P"},

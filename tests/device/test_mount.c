@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,6 +38,7 @@ struct bench {
   char dir[64], path[96];
   pthread_t thread;
   bool running;
+  uint64_t rate_ops;
   int rc;
 };
 
@@ -55,6 +57,8 @@ static void start(uint32_t queues, uint32_t pool_threads) {
                                           .fs = &b->fs,
                                           .request_queues = queues,
                                           .pool_threads = pool_threads,
+                                          .rate_ops = b->rate_ops,
+                                          .rate_burst_ms = 1,
                                           .drain_ms = 200};
   assert_int_equal(virtiofs_device_new(&b->dev, &config), 0);
   assert_int_equal(pthread_create(&b->thread, NULL, serve, b), 0);
@@ -147,6 +151,22 @@ static void requests_are_counted(void **state) {
   }
   assert_int_equal(looked.count, 20);
   assert_int_equal(looked.errors, 20);
+}
+
+static void requests_wait_for_their_turn(void **state) {
+  (void)state;
+  enum { COUNT = 10, PER_SECOND = 100 };
+  struct timespec begun, now;
+  struct stat st;
+  bench.rate_ops = PER_SECOND;
+  start(2, 0);
+  clock_gettime(CLOCK_MONOTONIC, &begun);
+  for (unsigned i = 0; i < COUNT; i++)
+    assert_int_equal(stat(at("none"), &st), -1);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long ms = (now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000;
+  assert_true(ms >= (COUNT - 3) * 1000 / PER_SECOND); /* both threads may have found that there was one left */
+  assert_int_equal(stop(), -ECANCELED);
 }
 
 static void whoever_unmounts_ends_it(void **state) {
@@ -374,6 +394,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       MOUNT_TEST(files_are_there),
       MOUNT_TEST(requests_are_counted),
+      MOUNT_TEST(requests_wait_for_their_turn),
       MOUNT_TEST(whoever_unmounts_ends_it),
       MOUNT_TEST(who_has_a_file_open_is_cut_off),
       MOUNT_TEST(an_answer_may_come_later),

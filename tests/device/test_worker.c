@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,6 +404,38 @@ static void a_new_call_descriptor(void **state) {
   close(fd);
 }
 
+/* Nobody is waited for who doesn't read what he is notified by: an eventfd that is full, a pipe. */
+static void a_call_descriptor_that_nobody_reads(void **state) {
+  struct device_bench *b = *state;
+  int ends[2];
+  uint64_t most = UINT64_MAX - 1;
+  device_bench_start(b, 2, 0);
+  assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  while (write(ends[1], &most, sizeof most) > 0)
+    continue;
+  assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+  int fds[] = {eventfd(0, EFD_CLOEXEC), ends[1]};
+  assert_int_equal(write(fds[0], &most, sizeof most), sizeof most);
+  for (unsigned i = 0; i < 2; i++) {
+    vhost_frontend_vring_fd(&b->g.fe, VIRTIOFS_VHOST_USER_SET_VRING_CALL, 1, fds[i]);
+    vhost_frontend_vring_fd(&b->g.fe, VIRTIOFS_VHOST_USER_SET_VRING_ERR, 1, fds[i]);
+    for (unsigned k = 0; k < 3; k++) {
+      struct fuse_request r;
+      fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
+      struct device_call call = device_send(b, 1, &r);
+      while (!guest_has_used(&b->g, 1))
+        sched_yield();
+      (void)device_wait(b, &call, 1);
+    }
+    uint16_t base = guest_stop_ring(&b->g, 1);
+    guest_start_ring(&b->g, 1, base); /* with the guest's own */
+    (void)device_lookup(b, 1, "7");
+  }
+  for (unsigned i = 0; i < 2; i++)
+    close(fds[i]);
+  close(ends[0]);
+}
+
 /* The front-end has no kick descriptor: the device looks by itself. */
 static void a_ring_without_kicks(void **state) {
   struct device_bench *b = *state;
@@ -421,8 +454,32 @@ static void a_ring_without_kicks(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_bench_setup, device_bench_teardown)
 
+/* What is beyond waits in the ring, and no longer than that. */
+static void no_more_at_once_than_allowed(void **state) {
+  struct device_bench *b = *state;
+  enum { COUNT = 7, MOST = 3 };
+  struct fuse_request r;
+  struct device_call calls[COUNT];
+  b->config.max_in_flight = MOST;
+  device_bench_start(b, 2, DEVICE_F_INDIRECT);
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
+  fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);
+  for (unsigned i = 0; i < COUNT; i++)
+    calls[i] = device_send(b, 1, &r);
+  for (unsigned i = 0; i < COUNT; i++) {
+    unsigned left = COUNT - i < MOST ? COUNT - i : MOST;
+    script_fs_wait_pending(&b->fs, left);
+    fuse_request_forget(&r, 12345, 1); /* the high-priority queue has no limit */
+    assert_int_equal(device_ask(b, 0, &r, NULL, 0), 0);
+    assert_int_equal(script_fs_pending(&b->fs), left);
+    script_fs_answer(&b->fs, 0);
+    (void)device_wait(b, calls, COUNT);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(no_more_at_once_than_allowed, device_bench_setup, device_bench_teardown),
       TEST(all_kinds_of_rings),
       TEST(many_at_once),
       TEST(two_queues_at_once),
@@ -433,6 +490,7 @@ int main(void) {
       TEST(memory_comes_and_is_used_at_once),
       TEST(memory_goes_under_a_request),
       TEST(a_new_call_descriptor),
+      TEST(a_call_descriptor_that_nobody_reads),
       TEST(a_ring_without_kicks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,12 +10,12 @@
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
 
-int virtiofs_passthrough_open_flags(uint32_t guest, int *flags) {
+int virtiofs_passthrough_open_flags(const struct virtiofs_passthrough *fs, uint32_t guest, int *flags) {
   /*
    * O_APPEND stays here: where a write goes is said by each WRITE, since a guest's program may change the flag, and
    * pages that were mapped go where they belong in any case. O_DIRECT is for virtiofs_passthrough_opened() to say.
    */
-  const uint32_t passed = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_NOATIME;
+  const uint32_t passed = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | (fs->preserve_noatime ? O_NOATIME : 0);
   const uint32_t tmpfile_bit = (uint32_t)O_TMPFILE & ~(uint32_t)O_DIRECTORY;
   if ((guest & (O_PATH | tmpfile_bit)) != 0)
     return -EINVAL;
@@ -32,7 +32,7 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
   if (inode->type != S_IFREG)
     return -ENXIO; /* the guest opens its own FIFOs and devices; the host's are not for it */
   int host_flags;
-  int rc = virtiofs_passthrough_open_flags(flags, &host_flags);
+  int rc = virtiofs_passthrough_open_flags(fs, flags, &host_flags);
   if (rc != 0)
     return rc;
   if ((flags & O_DIRECTORY) != 0)

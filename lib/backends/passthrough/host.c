@@ -59,13 +59,19 @@ struct proc_path virtiofs_passthrough_proc_path(const struct virtiofs_passthroug
   return path;
 }
 
-int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, int flags) {
+static int open_again(const struct virtiofs_passthrough *fs, int fd, int flags) {
   struct proc_name name = virtiofs_passthrough_proc_name(fd);
   int opened;
   do
     opened = openat(fs->proc_fd, name.str, flags | O_CLOEXEC | O_NOCTTY);
   while (opened < 0 && errno == EINTR);
   return opened < 0 ? virtiofs_passthrough_error(errno) : opened;
+}
+
+/* Looking changes nothing either, where the host lets the server look so. */
+int virtiofs_passthrough_reopen(const struct virtiofs_passthrough *fs, int fd, int flags) {
+  int opened = fs->readonly ? open_again(fs, fd, flags | O_NOATIME) : -EPERM;
+  return opened == -EPERM ? open_again(fs, fd, flags) : opened;
 }
 
 int virtiofs_passthrough_stat(int fd, struct statx *stx) {

@@ -14,7 +14,7 @@
 
 static const struct virtiofs_lock nothing = {.start = 0, .end = INT64_MAX, .type = F_UNLCK};
 
-int virtiofs_passthrough_locks_new(struct locks **out, uint32_t waiters_max) {
+int virtiofs_passthrough_locks_new(struct locks **out, uint32_t locks_max, uint32_t waiters_max) {
   struct locks *locks = calloc(1, sizeof(*locks));
   pthread_condattr_t attr;
   *out = NULL;
@@ -31,6 +31,7 @@ int virtiofs_passthrough_locks_new(struct locks **out, uint32_t waiters_max) {
     free(locks);
     return -ENOMEM;
   }
+  locks->locks_max = locks_max != 0 ? locks_max : LOCK_MAX;
   locks->waiters_max = waiters_max != 0 ? waiters_max : LOCK_WAITERS;
   *out = locks;
   return 0;
@@ -122,7 +123,7 @@ static int check_access(const struct virtiofs_lk_in *in) {
 static int pay(struct locks *locks, struct lock_guest *guest, uint32_t from, uint32_t to) {
   int rc = 0;
   pthread_mutex_lock(&locks->lock);
-  if (to > from && to - from > LOCK_RANGES_MAX - guest->ranges)
+  if (to > from && to - from > locks->locks_max - guest->ranges)
     rc = -ENOLCK;
   else
     guest->ranges = guest->ranges - from + to;

@@ -30,8 +30,10 @@ struct inode;
 struct virtiofs_passthrough;
 
 enum {
-  LOCK_OWNERS_MAX = 8192, /* files times owners that have locks there, of a guest; each has a descriptor */
-  LOCK_RANGES_MAX = 8192, /* of a guest; each is memory of the host's kernel */
+  /* Of a guest if nothing else is said: ranges, each of which is memory of the host's kernel; and files times owners
+   * that have locks there, each of which has a descriptor. */
+  LOCK_MAX = 8192,
+  LOCK_MAX_MOST = 1 << 20,
   LOCK_WAITERS = 48,      /* of a guest if nothing else is said: some room is left in a small queue for who unlocks */
   LOCK_BUCKETS = 1024,
 };
@@ -87,7 +89,7 @@ struct locks {
   struct lock_waiter *first, *last;
   atomic_uint holders; /* owners with locks: is there anything for FLUSH and RELEASE to look for? */
   atomic_uint waiters; /* the same */
-  uint32_t waiters_max;
+  uint32_t waiters_max, locks_max;
   uint64_t tries; /* by the thread */
   pthread_cond_t wake;
   pthread_t thread;
@@ -96,8 +98,8 @@ struct locks {
 
 /* ---- locks.c ---- */
 
-/** virtiofs_passthrough_locks_new - @waiters_max: of a guest; 0: default. Return: 0 or -ENOMEM. */
-int virtiofs_passthrough_locks_new(struct locks **out, uint32_t waiters_max);
+/** virtiofs_passthrough_locks_new - @locks_max, @waiters_max: of a guest; 0: default. Return: 0 or -ENOMEM. */
+int virtiofs_passthrough_locks_new(struct locks **out, uint32_t locks_max, uint32_t waiters_max);
 
 /** virtiofs_passthrough_locks_free - NULL is fine. All handles are released. */
 void virtiofs_passthrough_locks_free(struct locks *locks);

@@ -304,7 +304,7 @@ static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_
   const struct inode *parent = virtiofs_passthrough_node(in->parent);
   const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
   int flags;
-  int rc = virtiofs_passthrough_open_flags(in->flags, &flags);
+  int rc = virtiofs_passthrough_open_flags(fs, in->flags, &flags);
   if (rc == 0)
     rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
@@ -338,7 +338,7 @@ static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs
   const struct inode *parent = virtiofs_passthrough_node(in->parent);
   const long fds = 1 + virtiofs_passthrough_inode_fds(parent);
   int flags;
-  int rc = virtiofs_passthrough_open_flags(in->flags & ~(uint32_t)O_TMPFILE, &flags);
+  int rc = virtiofs_passthrough_open_flags(fs, in->flags & ~(uint32_t)O_TMPFILE, &flags);
   if (rc == 0)
     rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)

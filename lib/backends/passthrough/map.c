@@ -25,8 +25,8 @@ int virtiofs_passthrough_setupmapping(struct virtiofs_req *req, const struct vir
                    : -ENXIO; /* there is nothing to map, and QEMU would make an empty file as long as the mapping */
   }
   /* QEMU maps for writing whatever it is asked, and can't without a descriptor for that: it is got where it can be had.
-   */
-  int file = virtiofs_passthrough_reopen(fs, fd, O_RDWR);
+   * Where nothing may be changed it is not, or the guest could write all the same. */
+  int file = fs->readonly ? -EROFS : virtiofs_passthrough_reopen(fs, fd, O_RDWR);
   if (file < 0 && (in->flags & VIRTIOFS_MAP_WRITE) == 0)
     file = virtiofs_passthrough_reopen(fs, fd, O_RDONLY);
   virtiofs_passthrough_fd_return(fs, inode, fd);

@@ -57,7 +57,7 @@ static int enter(struct locks *locks, const void *session, struct lock_owner *fr
   struct lock_guest *guest = virtiofs_passthrough_guest_get(locks, session);
   if (guest == NULL)
     return -ENOMEM;
-  if (guest->owners >= LOCK_OWNERS_MAX)
+  if (guest->owners >= locks->locks_max)
     return -ENOLCK;
   guest->owners++;
   fresh->guest = guest;

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/passthrough/guard.h"
 #include "backends/passthrough/label.h"
 #include "backends/passthrough/ops.h"
 #include "backends/passthrough/share.h"
@@ -36,7 +37,7 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
   bool known = (unsigned)to->cache <= VIRTIOFS_PASSTHROUGH_CACHE_METADATA &&
                (unsigned)to->security_label <= VIRTIOFS_PASSTHROUGH_ALWAYS &&
                (unsigned)to->inode_file_handles <= VIRTIOFS_PASSTHROUGH_HANDLES_MANDATORY &&
-               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE;
+               (unsigned)to->dax <= VIRTIOFS_PASSTHROUGH_DAX_INODE && to->max_locks <= LOCK_MAX_MOST;
   if (to->shared_dir == NULL && to->shared_fd != 0)
     to->shared_dir = "the directory";
   return to->shared_dir == NULL || to->shared_fd < 0 || !known ? -EINVAL : 0;
@@ -123,6 +124,7 @@ static int set_xattrs(struct virtiofs_passthrough *fs, const struct virtiofs_pas
   fs->security_label = wanted->security_label != VIRTIOFS_PASSTHROUGH_NEVER;
   fs->needs_label = wanted->security_label == VIRTIOFS_PASSTHROUGH_ALWAYS;
   fs->xattr = wanted->xattr || wanted->xattrmap != NULL || wanted->posix_acl || fs->security_label;
+  fs->needs_acl = wanted->posix_acl_required;
   fs->posix_acl = wanted->posix_acl && virtiofs_passthrough_has_acls(fs, virtiofs_passthrough_fd_borrow(fs, fs->root));
   if (wanted->posix_acl && !fs->posix_acl)
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_WARN, "passthrough",
@@ -175,7 +177,9 @@ static void set_caching(struct virtiofs_passthrough *fs, const struct virtiofs_p
 static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
   fs->posix_lock = !wanted->no_posix_lock;
   fs->flock = !wanted->no_flock;
-  return fs->posix_lock || fs->flock ? virtiofs_passthrough_locks_new(&fs->locks, wanted->lock_waiters) : 0;
+  return fs->posix_lock || fs->flock
+             ? virtiofs_passthrough_locks_new(&fs->locks, wanted->max_locks, wanted->lock_waiters)
+             : 0;
 }
 
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
@@ -199,6 +203,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   fs->entry_valid_ns = wanted.entry_valid_ns;
   fs->attr_valid_ns = wanted.attr_valid_ns;
   fs->device_nodes = wanted.device_nodes;
+  fs->readonly = wanted.readonly;
+  fs->preserve_noatime = wanted.preserve_noatime;
   set_caching(fs, &wanted);
   fs->submounts = !wanted.hide_submounts;
   fs->log = wanted.log;
@@ -252,6 +258,10 @@ static int init(struct virtiofs_req *req, const struct virtiofs_init_in *in, str
     virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest sends no security labels: refused");
     return -EOPNOTSUPP;
   }
+  if (fs->needs_acl && fs->posix_acl && (in->flags & VIRTIOFS_SEMANTICS_POSIX_ACL) == 0) {
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "the guest has no POSIX ACLs: refused");
+    return -EOPNOTSUPP;
+  }
   out->root = (uintptr_t)fs->root;
   if (fs->submounts)
     out->semantics |= VIRTIOFS_SEMANTICS_SUBMOUNTS;
@@ -287,18 +297,18 @@ static const struct virtiofs_ops ops = {
     .lookup = virtiofs_passthrough_lookup,
     .forget = virtiofs_passthrough_forget,
     .getattr = virtiofs_passthrough_getattr,
-    .setattr = virtiofs_passthrough_setattr,
+    .setattr = virtiofs_passthrough_guard_setattr,
     .readlink = virtiofs_passthrough_readlink,
-    .symlink = virtiofs_passthrough_symlink,
-    .mknod = virtiofs_passthrough_mknod,
-    .mkdir = virtiofs_passthrough_mkdir,
-    .unlink = virtiofs_passthrough_unlink,
-    .rmdir = virtiofs_passthrough_rmdir,
-    .rename = virtiofs_passthrough_rename,
-    .link = virtiofs_passthrough_link,
-    .open = virtiofs_passthrough_open,
+    .symlink = virtiofs_passthrough_guard_symlink,
+    .mknod = virtiofs_passthrough_guard_mknod,
+    .mkdir = virtiofs_passthrough_guard_mkdir,
+    .unlink = virtiofs_passthrough_guard_unlink,
+    .rmdir = virtiofs_passthrough_guard_rmdir,
+    .rename = virtiofs_passthrough_guard_rename,
+    .link = virtiofs_passthrough_guard_link,
+    .open = virtiofs_passthrough_guard_open,
     .read = virtiofs_passthrough_read,
-    .write = virtiofs_passthrough_write,
+    .write = virtiofs_passthrough_guard_write,
     .statfs = virtiofs_passthrough_statfs,
     .release = virtiofs_passthrough_release,
     .fsync = virtiofs_passthrough_fsync,
@@ -308,22 +318,22 @@ static const struct virtiofs_ops ops = {
     .readdirplus = virtiofs_passthrough_readdirplus,
     .releasedir = virtiofs_passthrough_releasedir,
     .fsyncdir = virtiofs_passthrough_fsyncdir,
-    .create = virtiofs_passthrough_create,
-    .fallocate = virtiofs_passthrough_fallocate,
+    .create = virtiofs_passthrough_guard_create,
+    .fallocate = virtiofs_passthrough_guard_fallocate,
     .lseek = virtiofs_passthrough_lseek,
-    .setxattr = virtiofs_passthrough_setxattr,
+    .setxattr = virtiofs_passthrough_guard_setxattr,
     .getxattr = virtiofs_passthrough_getxattr,
     .listxattr = virtiofs_passthrough_listxattr,
-    .removexattr = virtiofs_passthrough_removexattr,
+    .removexattr = virtiofs_passthrough_guard_removexattr,
     .getlk = virtiofs_passthrough_getlk,
     .setlk = virtiofs_passthrough_setlk,
     .setlkw = virtiofs_passthrough_setlkw,
-    .ioctl = virtiofs_passthrough_ioctl,
-    .copy_file_range = virtiofs_passthrough_copy_file_range,
+    .ioctl = virtiofs_passthrough_guard_ioctl,
+    .copy_file_range = virtiofs_passthrough_guard_copy_file_range,
     .syncfs = virtiofs_passthrough_syncfs,
-    .tmpfile = virtiofs_passthrough_tmpfile,
+    .tmpfile = virtiofs_passthrough_guard_tmpfile,
     .statx = virtiofs_passthrough_statx,
-    .setupmapping = virtiofs_passthrough_setupmapping,
+    .setupmapping = virtiofs_passthrough_guard_setupmapping,
 };
 
 const struct virtiofs_ops *virtiofs_passthrough_ops(void) {

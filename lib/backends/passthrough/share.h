@@ -27,8 +27,11 @@ struct virtiofs_passthrough {
   int proc_fd;        /**< /proc/self/fd, known to be procfs; turns an O_PATH descriptor into one for I/O */
   const char *proc;   /**< what goes before a descriptor's number to make a path: nothing where it is our directory */
   bool device_nodes;
+  bool readonly;         /**< nothing is changed in a guest's name */
+  bool preserve_noatime; /**< a guest's O_NOATIME is the host's */
   bool xattr;
   bool posix_acl;            /**< promised to guests */
+  bool needs_acl;            /**< a guest that doesn't know them is refused */
   bool submounts;            /**< guests are told where they begin */
   struct xattrmap *xattrmap; /**< NULL: names are the same on both sides */
   bool killpriv_v2;          /**< promised to guests */
@@ -172,7 +175,7 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
  *
  * Return: 0, -EINVAL for flags that make no file that can be read or written (O_PATH, O_TMPFILE).
  */
-int virtiofs_passthrough_open_flags(uint32_t guest, int *flags);
+int virtiofs_passthrough_open_flags(const struct virtiofs_passthrough *fs, uint32_t guest, int *flags);
 
 /** virtiofs_passthrough_dir_fd - the descriptor of an open directory; it stays the directory's. */
 int virtiofs_passthrough_dir_fd(uint64_t handle);

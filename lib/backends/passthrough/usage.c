@@ -21,6 +21,8 @@ static void count_locks(struct locks *locks, struct virtiofs_passthrough_usage *
     usage->lock_waiters += guest->waiters;
   }
   pthread_mutex_unlock(&locks->lock);
+  usage->max_locks = locks->locks_max;
+  usage->max_locks = locks->locks_max;
   usage->max_lock_waiters = locks->waiters_max;
 }
 
