@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Targets: virtiofs_daemon_request_parse, virtiofs_daemon_shares_parse, virtiofs_http_parse. Input: which of them; then
+/* Targets: virtiofs_daemon_request_parse, virtiofs_daemon_requests_parse, virtiofs_http_parse. Input: which of them; then
  * what comes on the socket, or stands in the file. */
 #include <stdlib.h>
 
@@ -51,7 +51,7 @@ static void a_file(const char *text, size_t len) {
   struct virtiofs_daemon_request *requests;
   struct virtiofs_daemon_error error = {.code = 0};
   size_t count;
-  int rc = virtiofs_daemon_shares_parse(&requests, &count, text, len, &error);
+  int rc = virtiofs_daemon_requests_parse(&requests, &count, text, len, &error);
   if (rc != 0)
     check_error(&error, rc);
   for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -59,7 +59,7 @@ static void a_file(const char *text, size_t len) {
     must(requests[i].command == VIRTIOFS_DAEMON_ADD && requests[i].name != NULL && requests[i].fd_count == 0);
   }
   must(rc == 0 || requests == NULL);
-  virtiofs_daemon_shares_free(requests, count);
+  virtiofs_daemon_requests_free(requests, count);
 }
 
 /* What more bytes can't change is the same with more bytes. */

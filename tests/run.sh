@@ -18,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 STEPS=(debug release asan tsan aarch64 s390x fuzz coverage quickstart)
 TEST_PACKAGES=(g++ clang llvm libclang-rt-14-dev libcmocka-dev qemu-user-static gcc-aarch64-linux-gnu
   gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross universal-ctags python3 git gcovr spin strace uidmap fio
-  stress-ng systemd groff-base)
+  stress-ng systemd groff-base systemtap-sdt-dev binutils)
 LOG_LINES=60
 JOBS=$(nproc)
 logs=$BUILD_DIR/run

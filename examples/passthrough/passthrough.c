@@ -22,9 +22,8 @@
 
 /* What the options say. */
 struct settings {
-  const char *share; /* its name, if it is one of several */
+  const struct virtiofs_daemon_share_in *share; /* NULL: the one of the command line */
   const char *shared_dir;
-  int shared_fd; /* 0: none */
   bool device_nodes;
   bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
@@ -223,11 +222,11 @@ static int start(void **fs, const struct virtiofs_log *log) {
   struct virtiofs_passthrough *passthrough;
   configure(settings, &config);
   config.shared_dir = dir;
-  config.shared_fd = settings->shared_fd;
+  config.shared_fd = settings->share != NULL && settings->share->dir_fd > 0 ? settings->share->dir_fd : 0;
   config.proc_fd = inside->proc_fd;
   config.task_fd = inside->task_fd;
   config.log = *log;
-  if (dir == NULL && settings->shared_fd == 0)
+  if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -246,8 +245,7 @@ static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
   struct settings *settings = calloc(1, sizeof(*settings));
   if (settings == NULL)
     return -ENOMEM;
-  settings->share = in->name;
-  settings->shared_fd = in->dir_fd > 0 ? in->dir_fd : 0;
+  settings->share = in;
   settings->rights.of_share = true;
   *fs = settings;
   return 0;
@@ -268,7 +266,9 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the "
+       "default",
+       0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",

@@ -49,11 +49,13 @@ extern "C" {
 struct argp;
 struct argp_state;
 
-/** One of several shares of a process. Newer libraries may have more at the end. */
+/** One of several shares of a process. The library's, for as long as the share. Newer libraries may have more at the
+ * end. */
 struct virtiofs_daemon_share_in {
-  const char *name; /**< by which the operator knows it; as long as the share */
-  int dir_fd;       /**< the directory to serve, opened by somebody else, perhaps by O_PATH; the library's, and there
-                         until @start has returned; -1: none was given */
+  const char *name; /**< by which the operator knows it */
+  int dir_fd; /**< the directory to serve, opened by somebody else, perhaps by O_PATH: by who adds the share, or, where
+                   it was the root that @sandbox asked for, on the way into the sandbox; the library's; there when
+                   @start is called, and until that has returned; -1: none */
 };
 
 /** What becomes of another spelling. */
@@ -111,7 +113,9 @@ struct virtiofs_daemon_config {
    * capabilities may be added, and have to stay as long as the program. No thread of the library runs yet. The pointer
    * is the one given to virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a
    * tree of @config. Return 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the
-   * server sees an empty directory.
+   * server sees an empty directory. With several shares it is called for each that is there from the start, too, with
+   * the settings of that one: the root that it asks for becomes its dir_fd. Shares that are added later get no more
+   * than what these had.
    */
   int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
 

@@ -5,28 +5,34 @@
 #include <linux/capability.h>
 #include <sys/socket.h>
 
-/* What the one inside has to say: one byte. */
+/* What the one inside has to say. */
 static const char ready_word = 'R';
 
 /* ---- outside ---- */
 
 static void begin_outside(void *ctx) {
   struct virtiofs_daemon_confined *confined = ctx;
-  virtiofs_daemon_share_outside(confined->share);
+  if (confined->share != NULL)
+    virtiofs_daemon_share_outside(confined->share);
+  else
+    virtiofs_daemon_control_outside(confined->control);
   virtiofs_daemon_metrics_outside(confined->setup->metrics);
 }
 
 /* A service manager believes the process that it has started, and who waits for a program in the background waits for
- * this one. */
+ * this one. The rest is about shares that are no more. */
 static int hear(void *ctx, int channel) {
   struct virtiofs_daemon_confined *confined = ctx;
-  char word;
-  ssize_t n = recv(channel, &word, sizeof(word), MSG_DONTWAIT);
+  char words[VIRTIOFS_DAEMON_CONTROL_WORDS];
+  ssize_t n = recv(channel, words, sizeof(words), MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return 0;
-  if (n != (ssize_t)sizeof(word) || word != ready_word)
+  if (n == 1 && words[0] == ready_word)
+    virtiofs_daemon_ready_tell(confined->ready);
+  else if (n <= 0 || confined->control == NULL)
     return -EPROTO;
-  virtiofs_daemon_ready_tell(confined->ready);
+  else
+    return virtiofs_daemon_control_hear(confined->control, channel, words, (size_t)n);
   return 0;
 }
 
@@ -34,6 +40,7 @@ static void end_outside(void *ctx, int status) {
   struct virtiofs_daemon_confined *confined = ctx;
   (void)status;
   virtiofs_daemon_share_free(confined->share);
+  virtiofs_daemon_control_free(confined->control);
   virtiofs_daemon_metrics_close(confined->setup->metrics);
   virtiofs_daemon_ready_end(confined->ready);
 }
@@ -45,6 +52,7 @@ static uint64_t to_mount(void) {
   return UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_DAC_READ_SEARCH;
 }
 
+/* The shares that there are already say what they need first, and then the program says what all of them have. */
 static int make_config(struct virtiofs_daemon_confined *confined) {
   const struct virtiofs_daemon_share_setup *setup = confined->setup;
   const struct virtiofs_daemon_options *options = setup->options;
@@ -57,7 +65,19 @@ static int make_config(struct virtiofs_daemon_confined *confined) {
       .add_capabilities = options->sandbox.add_capabilities,
       .remove_capabilities = options->sandbox.remove_capabilities,
   };
-  return setup->config->sandbox != NULL ? setup->config->sandbox(setup->fs, &confined->config) : 0;
+  if (setup->config->sandbox == NULL)
+    return 0;
+  int rc = confined->control != NULL ? virtiofs_daemon_control_sandbox(confined->control, &confined->config) : 0;
+  return rc == 0 ? setup->config->sandbox(setup->fs, &confined->config) : rc;
+}
+
+static void go_inside(struct virtiofs_daemon_confined *confined) {
+  if (confined->share != NULL)
+    virtiofs_daemon_share_inside(confined->share);
+  else
+    virtiofs_daemon_control_inside(confined->control, confined->inside.channel);
+  virtiofs_daemon_metrics_inside(confined->setup->metrics);
+  virtiofs_daemon_ready_inside(confined->ready);
 }
 
 int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
@@ -66,11 +86,10 @@ int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
   int rc = make_config(confined);
   if (rc == 0)
     rc = virtiofs_sandbox_enter(&confined->inside, &confined->config);
-  if (confined->inside.other) {
-    virtiofs_daemon_share_inside(confined->share);
-    virtiofs_daemon_metrics_inside(setup->metrics);
-    virtiofs_daemon_ready_inside(confined->ready);
-  }
+  if (confined->inside.other)
+    go_inside(confined);
+  if (rc == 0 && confined->control != NULL)
+    virtiofs_daemon_control_entered(confined->control);
   if (rc == 0 && setup->config->entered != NULL)
     setup->config->entered(setup->fs, &confined->inside);
   return rc;

@@ -3,6 +3,7 @@
 #ifndef VIRTIOFS_LIB_DAEMON_CONFINE_H
 #define VIRTIOFS_LIB_DAEMON_CONFINE_H
 
+#include "daemon/control.h"
 #include "daemon/metrics.h"
 #include "daemon/ready.h"
 #include "daemon/share.h"
@@ -10,7 +11,8 @@
 /** What the process has when it goes there. */
 struct virtiofs_daemon_confined {
   const struct virtiofs_daemon_share_setup *setup;
-  struct virtiofs_daemon_share *share;
+  struct virtiofs_daemon_share *share;     /* the only one, or NULL: */
+  struct virtiofs_daemon_control *control; /* there are several; or neither, if it wasn't made */
   struct virtiofs_daemon_ready *ready;
   struct virtiofs_sandbox_config config; /* set, as the rest */
   struct virtiofs_sandbox_inside inside;

@@ -12,6 +12,7 @@
 #include <virtiofs/fusedev.h>
 
 #include "base/config.h"
+#include "base/probe.h"
 #include "device/clock.h"
 #include "device/device.h"
 #include "device/thread.h"
@@ -106,6 +107,7 @@ static void submit(struct worker *worker, struct virtiofs_message *msg) {
   msg->complete = complete;
   struct virtiofs_counters *counters = dev->queues[worker->lane].counters;
   virtiofs_counters_take(counters);
+  VIRTIOFS_PROBE_TAKE(worker->lane, msg, msg->in_len, msg->out_len);
   if (dev->rate != NULL) {
     uint64_t now = virtiofs_clock_ns();
     virtiofs_rate_take(&dev->rate->ops, now, 1);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/probe.h"
 #include "device/clock.h"
 #include "device/queue.h"
 
@@ -196,6 +197,7 @@ static void submit(struct virtiofs_queue *queue, struct virtiofs_slot *slot, str
   slot->taken_ns = queue->counters->timed ? virtiofs_clock_ns() : 0;
   virtiofs_message_init(&slot->msg, chain->iov, chain->in_count, chain->out_count, virtiofs_queue_complete);
   slot->msg.cut = chain->cut;
+  VIRTIOFS_PROBE_TAKE(queue->index, &slot->msg, slot->msg.in_len, slot->msg.out_len);
   if (queue->rate != NULL)
     charge(queue, slot);
   if (queue->tap != NULL)

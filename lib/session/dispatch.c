@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/probe.h"
 #include "session/req.h"
 
 /* Each operation has one shape, so each caller is the same line. */
@@ -345,5 +346,7 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
 }
 
 int virtiofs_req_call(struct virtiofs_req *req) {
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  VIRTIOFS_PROBE_DISPATCH(req->lane, req->msg, header->unique, header->opcode, header->nodeid);
   return operations[req->fuse.header.opcode].call(req);
 }

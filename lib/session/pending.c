@@ -2,6 +2,7 @@
 /* Requests that are answered later, and giving up on them. */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "session/req.h"
 
 static struct virtiofs_session_lane *lane_of(const struct virtiofs_req *req) {
@@ -252,7 +253,10 @@ static struct virtiofs_req *next_to_abandon(struct virtiofs_session_lane *lane) 
 static size_t answer_interrupted(struct virtiofs_req *req) {
   ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, &req->fuse.header, -EINTR, NULL, req->msg->out,
                                            req->msg->out_count);
-  return len > 0 ? (size_t)len : 0;
+  size_t used = len > 0 ? (size_t)len : 0;
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  VIRTIOFS_PROBE_REPLY(req->lane, req->msg, header->unique, header->opcode, header->nodeid, -EINTR, used);
+  return used;
 }
 
 void virtiofs_session_abandon(struct virtiofs_session *session, uint32_t number) {

@@ -2,6 +2,7 @@
 /* A request from its coming in to its answer. */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "session/req.h"
 
 #define TAG "session"
@@ -111,6 +112,8 @@ void virtiofs_req_finish(struct virtiofs_req *req, int rc) {
   struct virtiofs_session_lane *lane = &session->lanes[req->lane];
   size_t used = encode(req, &rc);
   trace_reply(req, rc);
+  const struct virtiofs_fuse_header *header = &req->fuse.header;
+  VIRTIOFS_PROBE_REPLY(req->lane, req->msg, header->unique, header->opcode, header->nodeid, rc, used);
   req->rc = rc;
   virtiofs_req_let_go(req);
   atomic_fetch_sub(&lane->in_flight, 1);

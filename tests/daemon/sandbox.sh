@@ -180,7 +180,7 @@ expect_caps() {
   stop
 }
 
-# 0 chown 1 dac_override 2 dac_read_search 3 fowner 4 fsetid 5 kill 6 setgid 7 setuid 21 sys_admin 27 mknod
+# 0 chown 1 dac_override 2 dac_read_search 3 fowner 4 fsetid 6 setgid 7 setuid 18 sys_chroot 21 sys_admin 27 mknod
 # 31 setfcap
 capabilities() {
   expect_caps -- 0 1 2 3 4 6 7
@@ -188,7 +188,7 @@ capabilities() {
   expect_caps --xattr --device-nodes -- 0 1 2 3 4 6 7 27 31
   expect_caps --xattrmap ':map::user.guest.:' -- 0 1 2 3 4 6 7 31
   expect_caps --xattrmap ':map::trusted.guest.:' -- 0 1 2 3 4 6 7 21 31
-  expect_caps --modcaps=+kill:-CAP_FOWNER --sandbox none -- 0 1 2 4 5 6 7
+  expect_caps --modcaps=+sys_chroot:-CAP_FOWNER --sandbox none -- 0 1 2 4 6 7 18
   expect_caps --modcaps=+mknod:-mknod --sandbox chroot -- 0 1 2 3 4 6 7
   serve "$hello"
   want 'what hello keeps' 0000000000000000 "$(caps Prm)"
