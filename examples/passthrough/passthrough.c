@@ -4,6 +4,7 @@
  *     $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,10 @@ static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   configure(settings, &wanted);
   config->root = settings->shared_dir;
   config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
+  /* Nobody knows yet what shares will be. */
+  if (settings->share == NULL && settings->shared_dir == NULL)
+    config->capabilities |= UINT64_C(1) << CAP_MKNOD | UINT64_C(1) << CAP_SETFCAP;
+  config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;
 }

@@ -18,6 +18,7 @@
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
+ *   --seccomp=MODE       kill, the default, trap, log or none: a system call that a server has no need of
  *   --rate=ops=N,bytes=N[,burst=MS] requests and bytes a second; more of a guest's wait
  *   --max-inflight=N     requests of one queue that are worked on at once
  *   --modcaps=+A:-B      keep capability A besides those that are needed, and give B up

@@ -56,12 +56,19 @@ static uint64_t to_mount(void) {
 static int make_config(struct virtiofs_daemon_confined *confined) {
   const struct virtiofs_daemon_share_setup *setup = confined->setup;
   const struct virtiofs_daemon_options *options = setup->options;
+  /* Shares that come later may be mounts, or have sockets at paths that are the host's. */
+  bool open_world = confined->control != NULL && options->sandbox.mode == VIRTIOFS_SANDBOX_NONE;
+  bool mounts = options->mountpoint != NULL || open_world;
   confined->config = (struct virtiofs_sandbox_config){
       .size = sizeof(confined->config),
       .mode = options->sandbox.mode,
       .outside = {.ctx = confined, .begin = begin_outside, .request = hear, .ended = end_outside},
       .log = setup->log,
-      .capabilities = options->mountpoint != NULL ? to_mount() : 0,
+      .seccomp = options->sandbox.seccomp,
+      .mounts = mounts,
+      .sockets = open_world,
+      .more_directories = confined->control != NULL,
+      .capabilities = mounts ? to_mount() : 0,
       .add_capabilities = options->sandbox.add_capabilities,
       .remove_capabilities = options->sandbox.remove_capabilities,
   };
@@ -97,8 +104,12 @@ int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined) {
 
 /* ---- inside ---- */
 
-int virtiofs_daemon_confine_more(const struct virtiofs_daemon_confined *confined) {
-  return virtiofs_sandbox_drop(&confined->config);
+int virtiofs_daemon_confine_more(struct virtiofs_daemon_confined *confined) {
+  return virtiofs_sandbox_drop(&confined->inside, &confined->config);
+}
+
+int virtiofs_daemon_confine_last(const struct virtiofs_daemon_confined *confined) {
+  return virtiofs_sandbox_lock(&confined->inside, &confined->config);
 }
 
 void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined) {

@@ -25,7 +25,11 @@ struct virtiofs_daemon_confined {
 int virtiofs_daemon_confine(struct virtiofs_daemon_confined *confined);
 
 /* Gives up capabilities. 0; -errno after a line in the log. */
-int virtiofs_daemon_confine_more(const struct virtiofs_daemon_confined *confined);
+int virtiofs_daemon_confine_more(struct virtiofs_daemon_confined *confined);
+
+/* All is made that the server will need: no other system calls than those for guests. 0; -errno after a line in the
+ * log. */
+int virtiofs_daemon_confine_last(const struct virtiofs_daemon_confined *confined);
 
 /* The server is ready: in place of virtiofs_daemon_ready_tell(). */
 void virtiofs_daemon_confined_ready(const struct virtiofs_daemon_confined *confined);

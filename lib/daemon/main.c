@@ -105,6 +105,8 @@ static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon
   if (rc == 0 && server.share != NULL)
     rc = virtiofs_daemon_share_start(server.share);
   if (rc == 0)
+    rc = virtiofs_daemon_confine_last(&server);
+  if (rc == 0)
     rc = start_metrics(setup);
   if (rc == 0)
     rc = serve(&server, setup);

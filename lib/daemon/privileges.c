@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "daemon/landlock.h"
 
 #define TAG "sandbox"
 enum { WORD_BITS = 32, MOST_CAPS = 64, NAME_MAX_LEN = 32, LIST_MAX = 640 };
@@ -98,7 +99,7 @@ static int drop(uint64_t kept, uint64_t permitted) {
   return rc;
 }
 
-int virtiofs_sandbox_drop(const struct virtiofs_sandbox_config *given) {
+int virtiofs_sandbox_drop(struct virtiofs_sandbox_inside *inside, const struct virtiofs_sandbox_config *given) {
   struct virtiofs_sandbox_config config = {.size = sizeof(config)};
   char list[LIST_MAX];
   uint64_t permitted = 0;
@@ -122,5 +123,6 @@ int virtiofs_sandbox_drop(const struct virtiofs_sandbox_config *given) {
     virtiofs_log_write(&config.log, VIRTIOFS_LOG_ERROR, TAG, "can't give capabilities up: %s", strerror(-rc));
   else
     virtiofs_log_write(&config.log, VIRTIOFS_LOG_DEBUG, TAG, "capabilities kept: %s", names_of(kept, list));
-  return rc;
+  bool by_handle = config.by_handle && (kept >> CAP_DAC_READ_SEARCH & 1) != 0;
+  return rc == 0 ? virtiofs_sandbox_landlock(inside, &config, by_handle) : rc;
 }
