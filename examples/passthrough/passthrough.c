@@ -4,6 +4,7 @@
  *     $(pkg-config --cflags --libs libvirtiofs-daemon) */
 #include <argp.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,8 @@
 
 /* What the options say. */
 struct settings {
-  const char *share; /* its name, if it is one of several */
+  const struct virtiofs_daemon_share_in *share; /* NULL: the one of the command line */
   const char *shared_dir;
-  int shared_fd; /* 0: none */
   bool device_nodes;
   bool xattr, posix_acl, needs_acl;
   const char *xattrmap;
@@ -168,9 +168,37 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+/* What the options say, but for where the directory is. */
+static void configure(const struct settings *settings, struct virtiofs_passthrough_config *config) {
+  *config = (struct virtiofs_passthrough_config){
+      .size = sizeof(*config),
+      .device_nodes = settings->device_nodes,
+      .xattr = settings->xattr,
+      .xattrmap = settings->xattrmap,
+      .posix_acl = settings->posix_acl,
+      .posix_acl_required = settings->needs_acl,
+      .inode_file_handles = settings->handles,
+      .inode_fds = settings->inode_fds,
+      .inode_idle_ms = settings->inode_idle_ms,
+      .hide_submounts = settings->hide_submounts,
+      .dax = settings->dax,
+      .keep_ids = true, /* the device has threads of its own */
+  };
+  rights_into(&settings->rights, config);
+  sharing_into(&settings->sharing, config);
+  limits_into(&settings->limits, config);
+}
+
 static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   const struct settings *settings = fs;
+  struct virtiofs_passthrough_config wanted;
+  configure(settings, &wanted);
   config->root = settings->shared_dir;
+  config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
+  /* Nobody knows yet what shares will be. */
+  if (settings->share == NULL && settings->shared_dir == NULL)
+    config->capabilities |= UINT64_C(1) << CAP_MKNOD | UINT64_C(1) << CAP_SETFCAP;
+  config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;
 }
@@ -195,30 +223,15 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
-  struct virtiofs_passthrough_config config = {
-      .size = sizeof(config),
-      .shared_dir = dir,
-      .shared_fd = settings->shared_fd,
-      .proc_fd = inside->proc_fd,
-      .task_fd = inside->task_fd,
-      .log = *log,
-      .device_nodes = settings->device_nodes,
-      .xattr = settings->xattr,
-      .xattrmap = settings->xattrmap,
-      .posix_acl = settings->posix_acl,
-      .posix_acl_required = settings->needs_acl,
-      .inode_file_handles = settings->handles,
-      .inode_fds = settings->inode_fds,
-      .inode_idle_ms = settings->inode_idle_ms,
-      .hide_submounts = settings->hide_submounts,
-      .dax = settings->dax,
-      .keep_ids = true, /* the device has threads of its own */
-  };
+  struct virtiofs_passthrough_config config;
   struct virtiofs_passthrough *passthrough;
-  rights_into(&settings->rights, &config);
-  sharing_into(&settings->sharing, &config);
-  limits_into(&settings->limits, &config);
-  if (dir == NULL && settings->shared_fd == 0)
+  configure(settings, &config);
+  config.shared_dir = dir;
+  config.shared_fd = settings->share != NULL && settings->share->dir_fd > 0 ? settings->share->dir_fd : 0;
+  config.proc_fd = inside->proc_fd;
+  config.task_fd = inside->task_fd;
+  config.log = *log;
+  if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);
   if (rc == -EINVAL)
@@ -237,8 +250,7 @@ static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
   struct settings *settings = calloc(1, sizeof(*settings));
   if (settings == NULL)
     return -ENOMEM;
-  settings->share = in->name;
-  settings->shared_fd = in->dir_fd > 0 ? in->dir_fd : 0;
+  settings->share = in;
   settings->rights.of_share = true;
   *fs = settings;
   return 0;
@@ -259,7 +271,9 @@ int main(int argc, char **argv) {
       {"no-xattr", NO_XATTR, NULL, 0, "None, the default", 0},
       {"xattrmap", XATTRMAP, "RULES", 0, "Names of extended attributes on the host; the man page has the rules", 0},
       {"posix-acl", POSIX_ACL, "MODE", OPTION_ARG_OPTIONAL,
-       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the default", 0},
+       "POSIX ACLs, if the directory's file system has them: always (the guest must know them), auto, or never, the "
+       "default",
+       0},
       {"inode-file-handles", FILE_HANDLES, "MODE", 0,
        "Open files that guests know by file handle when needed: never, prefer (where it can be done, the default), "
        "mandatory",

@@ -18,8 +18,11 @@
  *   --record=FILE        write all messages to FILE: record.h, docs/record-format.md, virtiofs-trace(1)
  *   --record-data=BYTES  how much of what a READ or a WRITE carries is recorded, 0 .. 1 MiB, default 0
  *   --sandbox=MODE       namespace, the default, chroot or none: sandbox.h, docs/security.md; none with --mountpoint
+ *   --seccomp=MODE       kill, the default, trap, log or none: a system call that a server has no need of
  *   --rate=ops=N,bytes=N[,burst=MS] requests and bytes a second; more of a guest's wait
  *   --max-inflight=N     requests of one queue that are worked on at once
+ *   --modcaps=+A:-B      keep capability A besides those that are needed, and give B up
+ *   --rlimit-nofile=N    most open descriptors, default 1,000,000 or what the host allows at most; 0: as it is
  *   --max-inodes=N       files that a guest may know
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
@@ -47,11 +50,13 @@ extern "C" {
 struct argp;
 struct argp_state;
 
-/** One of several shares of a process. Newer libraries may have more at the end. */
+/** One of several shares of a process. The library's, for as long as the share. Newer libraries may have more at the
+ * end. */
 struct virtiofs_daemon_share_in {
-  const char *name; /**< by which the operator knows it; as long as the share */
-  int dir_fd;       /**< the directory to serve, opened by somebody else, perhaps by O_PATH; the library's, and there
-                         until @start has returned; -1: none was given */
+  const char *name; /**< by which the operator knows it */
+  int dir_fd; /**< the directory to serve, opened by somebody else, perhaps by O_PATH: by who adds the share, or, where
+                   it was the root that @sandbox asked for, on the way into the sandbox; the library's; there when
+                   @start is called, and until that has returned; -1: none */
 };
 
 /** What becomes of another spelling. */
@@ -105,11 +110,13 @@ struct virtiofs_daemon_config {
 
   /**
    * After the options are parsed and the socket is made, and before the sandbox is entered: what the file system needs
-   * of the host. @config comes with what the options say; root, read_only, trees, users, groups and network may be
-   * added, and have to stay as long as the program. No thread of the library runs yet. The pointer is the one given to
-   * virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a tree of @config. Return
-   * 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the server sees an empty
-   * directory.
+   * of the host. @config comes with what the options say; root, read_only, trees, users, groups, network and
+   * capabilities may be added, and have to stay as long as the program. No thread of the library runs yet. The pointer
+   * is the one given to virtiofs_daemon_main(). What has to be opened by a path on the host is opened here, or by a
+   * tree of @config. Return 0, or -errno after having said why on stderr or in the log. NULL: nothing is needed: the
+   * server sees an empty directory. With several shares it is called for each that is there from the start, too, with
+   * the settings of that one: the root that it asks for becomes its dir_fd. Shares that are added later get no more
+   * than what these had.
    */
   int (*sandbox)(void *fs, struct virtiofs_sandbox_config *config);
 
@@ -149,10 +156,9 @@ struct virtiofs_daemon_config {
  * @ops:         the file system; copied
  * @fs:          what virtiofs_req_fs() gives; the caller's, borrowed
  *
- * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, as many descriptors as
- * the hard limit allows, SIGPIPE and SIGXFSZ ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them.
- * Then it goes into its sandbox, which is another process: this one waits for it outside, passes signals on, removes
- * the socket, and never returns.
+ * Makes the process fit for acting for others: umask 0, no supplementary groups if it is root, SIGPIPE and SIGXFSZ
+ * ignored; SIGTERM, SIGINT and SIGHUP blocked, as a thread waits for them. Then it goes into its sandbox, which is
+ * another process: this one waits for it outside, passes signals on, removes the socket, and never returns.
  *
  * Return, in the process that serves: its exit status: 0, or 1 after one line on stderr that says why.
  * Threads: the program's first; no other may run.

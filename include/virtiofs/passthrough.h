@@ -150,6 +150,18 @@ VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_passthrough_new(struct virtiofs_p
                                                                const struct virtiofs_passthrough_config *config);
 
 /**
+ * virtiofs_passthrough_capabilities - what a process needs to serve so
+ * @config: shared_dir and shared_fd don't count
+ *
+ * For the capabilities of struct virtiofs_sandbox_config. What of them the process lacks limits what guests' users can
+ * do; what it has besides makes no difference to them, but for CAP_LINUX_IMMUTABLE (chattr +i) and CAP_SYS_RESOURCE
+ * (beyond quotas and into what a file system reserves for root).
+ *
+ * Return: a bit for each, 1 << CAP_CHOWN and so on. Threads: any. Looks at the host for security modules.
+ */
+VIRTIOFS_EXPORT uint64_t virtiofs_passthrough_capabilities(const struct virtiofs_passthrough_config *config);
+
+/**
  * virtiofs_passthrough_free - close it
  *
  * After the device that uses it is gone. NULL is fine. Threads: any, once.

@@ -6,7 +6,9 @@
  * virtiofs_daemon_config what they need of the host. Others call, in this order, while they have one thread:
  *
  *   virtiofs_sandbox_enter()   another root directory, namespaces, a process outside
+ *   virtiofs_sandbox_drop()    capabilities
  *   ... open what is served
+ *   virtiofs_sandbox_lock()    system calls; threads may be there already
  *
  * docs/security.md says what each stage keeps away from whom.
  */
@@ -68,6 +70,24 @@ enum virtiofs_sandbox_mode {
   VIRTIOFS_SANDBOX_NONE       /**< all that its user sees */
 };
 
+/** What becomes of a process that makes a system call that isn't one of a server's. */
+enum virtiofs_sandbox_seccomp {
+  VIRTIOFS_SANDBOX_SECCOMP_KILL, /**< it dies at once, of SIGSYS */
+  VIRTIOFS_SANDBOX_SECCOMP_TRAP, /**< the same, after a line on stderr that says which one it was */
+  VIRTIOFS_SANDBOX_SECCOMP_LOG,  /**< nothing, and the kernel's audit log has it */
+  VIRTIOFS_SANDBOX_SECCOMP_NONE  /**< nothing */
+};
+
+/** What Landlock refuses a process. */
+enum virtiofs_sandbox_landlock {
+  VIRTIOFS_SANDBOX_LANDLOCK_NONE,    /**< nothing: it isn't asked for with VIRTIOFS_SANDBOX_NONE */
+  VIRTIOFS_SANDBOX_LANDLOCK_MISSING, /**< nothing: the kernel has none, or one that can't rename (before 5.19) */
+  VIRTIOFS_SANDBOX_LANDLOCK_FILES,   /**< all but what is beneath the root and the trees; and as REST */
+  VIRTIOFS_SANDBOX_LANDLOCK_REST,    /**< TCP, others' abstract sockets and signals, as far as the kernel has that; no
+                                          files, since they are opened by file handle, which Landlock always refuses */
+  VIRTIOFS_SANDBOX_LANDLOCK_MORE     /**< the same, since directories will come that nobody knows yet */
+};
+
 /** The process that stays outside, with all that the program had. */
 struct virtiofs_sandbox_outside {
   void *ctx; /**< passed to all below */
@@ -107,6 +127,19 @@ struct virtiofs_sandbox_config {
   bool network; /**< the host's network stays reachable */
   struct virtiofs_sandbox_outside outside;
   struct virtiofs_log log; /**< what goes wrong */
+
+  uint64_t capabilities;        /**< those that are needed, 1 << CAP_CHOWN and so on, as far as the process has them */
+  uint64_t add_capabilities;    /**< those that the operator wants besides; the process must have them */
+  uint64_t remove_capabilities; /**< those that he takes away, wherever they come from */
+
+  enum virtiofs_sandbox_seccomp seccomp;
+  const char *const *calls; /**< names of further system calls that are needed, with any arguments; NULL-terminated;
+                                 borrowed during the call; NULL: none */
+  bool mounts;              /**< mount(2) and umount2(2) are needed, and what virtiofs_device_mount() takes */
+  bool sockets;             /**< UNIX sockets are made later, to listen on */
+  bool by_handle;           /**< files are opened by file handle (open_by_handle_at(2)) if the process may do that
+                                 (CAP_DAC_READ_SEARCH): then Landlock has to leave files alone */
+  bool more_directories;    /**< descriptors of others will be sent to the process: the same */
 };
 
 /** What the process finds inside. Append-only. */
@@ -119,6 +152,7 @@ struct virtiofs_sandbox_inside {
   bool other;    /**< this is another process than the one that called; set after an error too: what that one has made
                       is not this one's to remove */
   bool own_user; /**< in a user namespace that has the process's own user alone, who has no capabilities there either */
+  enum virtiofs_sandbox_landlock landlock; /**< after virtiofs_sandbox_drop() */
 };
 
 /**
@@ -139,6 +173,44 @@ struct virtiofs_sandbox_inside {
  */
 VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_enter(struct virtiofs_sandbox_inside *inside,
                                                              const struct virtiofs_sandbox_config *config);
+
+/**
+ * virtiofs_sandbox_drop - give up all other capabilities, for good
+ * @inside: as virtiofs_sandbox_enter() has left it
+ * @config: the same
+ *
+ * Afterwards no program that the process might run gets more (no_new_privs, bounding set). But for
+ * VIRTIOFS_SANDBOX_NONE its memory is out of reach of debuggers and core files, as it has the guest's, and Landlock
+ * keeps it to its directories, where the kernel has that.
+ *
+ * Return: 0; -EPERM if it lacks one of add_capabilities; -errno. The log has said why. Threads: the process's only one;
+ * those that it starts later have no more than it has.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_drop(struct virtiofs_sandbox_inside *inside,
+                                                            const struct virtiofs_sandbox_config *config);
+
+/**
+ * virtiofs_sandbox_lock - no system calls any more but those that a server makes
+ * @config: the same
+ *
+ * That is what the library's devices, backends and daemon do, what the C library does for them, and config->calls. No
+ * memory can be mapped to be run, no process started, no socket made. Calls that are newer than the library answer
+ * ENOSYS, as an old kernel would. Says in the log, by one line, what the sandbox is.
+ *
+ * Return: 0; -EINVAL; -errno if the kernel refuses, after a line in the log. Threads: any; it is for all that the
+ * process has.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_lock(const struct virtiofs_sandbox_inside *inside,
+                                                            const struct virtiofs_sandbox_config *config);
+
+/**
+ * virtiofs_sandbox_modcaps - read "+sys_admin:-chown"
+ * @text:        names as in capabilities(7), in any case, with or without "cap_"; what comes later counts
+ * @add, @remove: changed
+ *
+ * Return: 0; -EINVAL. Threads: any.
+ */
+VIRTIOFS_EXPORT VIRTIOFS_MUST_USE int virtiofs_sandbox_modcaps(const char *text, uint64_t *add, uint64_t *remove);
 
 #ifdef __cplusplus
 }

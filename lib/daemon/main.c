@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "daemon/capabilities.h"
 #include "daemon/confine.h"
+#include "daemon/control.h"
 #include "daemon/logging.h"
 #include "daemon/metrics.h"
 #include "daemon/options.h"
@@ -18,16 +19,41 @@
 #include "daemon/ready.h"
 #include "daemon/share.h"
 
-static void stop_share(void *ctx) {
-  virtiofs_daemon_share_stop(ctx);
+static void stop_server(void *ctx) {
+  const struct virtiofs_daemon_confined *server = ctx;
+  if (server->share != NULL)
+    virtiofs_daemon_share_stop(server->share);
+  else
+    virtiofs_daemon_control_stop(server->control);
+}
+
+/* One share, or several. */
+static int open_server(struct virtiofs_daemon_confined *server) {
+  const struct virtiofs_daemon_share_setup *setup = server->setup;
+  bool several = setup->options->control != NULL || setup->options->shares != NULL;
+  return several ? virtiofs_daemon_control_open(&server->control, setup)
+                 : virtiofs_daemon_share_open(&server->share, setup);
+}
+
+static void tell_ready(void *ctx) {
+  virtiofs_daemon_confined_ready(ctx);
+}
+
+static int serve_server(struct virtiofs_daemon_confined *server) {
+  if (server->share == NULL)
+    return virtiofs_daemon_control_run(server->control, tell_ready, server);
+  tell_ready(server);
+  return virtiofs_daemon_share_serve(server->share);
 }
 
 /*
  * Where the front-end's leaving is the end, a signal that comes before has cut it off, as launchers know it from
  * virtiofsd; where only a signal ends a server it is no fault. SIGINT is for those who mean the end in both.
  */
-static bool cut_off(const struct virtiofs_daemon_options *options, int signal) {
-  return options->once && options->mountpoint == NULL && (signal == SIGTERM || signal == SIGHUP);
+static bool cut_off(const struct virtiofs_daemon_confined *server, const struct virtiofs_daemon_options *options,
+                    int signal) {
+  return server->share != NULL && options->once && options->mountpoint == NULL &&
+         (signal == SIGTERM || signal == SIGHUP);
 }
 
 static void report(void *ctx) {
@@ -35,19 +61,19 @@ static void report(void *ctx) {
 }
 
 /* Until a signal or the other side ends it. */
-static int serve(struct virtiofs_daemon_share *share, const struct virtiofs_daemon_share_setup *setup) {
+static int serve(struct virtiofs_daemon_confined *server, const struct virtiofs_daemon_share_setup *setup) {
   const char *program = setup->program;
   struct virtiofs_daemon_signals signals = {.report = report, .report_ctx = setup->metrics};
-  int rc = virtiofs_daemon_signals_start(&signals, stop_share, share);
+  int rc = virtiofs_daemon_signals_start(&signals, stop_server, server);
   if (rc != 0) {
     (void)fprintf(stderr, "%s: cannot start a thread: %s\n", program, strerror(-rc));
     return rc;
   }
-  rc = virtiofs_daemon_share_serve(share);
+  rc = serve_server(server);
   virtiofs_daemon_signals_end(&signals);
   if (signals.got != 0)
     virtiofs_log_write(&setup->log, VIRTIOFS_LOG_INFO, "daemon", "ended by SIG%s", sigabbrev_np(signals.got));
-  return rc == 0 && cut_off(setup->options, signals.got) ? -EINTR : rc;
+  return rc == 0 && cut_off(server, setup->options, signals.got) ? -EINTR : rc;
 }
 
 static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
@@ -60,28 +86,32 @@ static int start_metrics(const struct virtiofs_daemon_share_setup *setup) {
 /* What needs the rights that the process has begun with comes first, then what the program gives up, then the rest. */
 static int run(struct virtiofs_daemon_share_setup *setup, struct virtiofs_daemon_ready *ready) {
   const struct virtiofs_daemon_config *config = setup->config;
-  struct virtiofs_daemon_share *share = NULL;
-  struct virtiofs_daemon_confined confined = {.setup = setup, .ready = ready};
+  struct virtiofs_daemon_confined server = {.setup = setup, .ready = ready};
+  const struct virtiofs_daemon_sandbox_options *limits = &setup->options->sandbox;
   int rc = virtiofs_daemon_process_prepare(setup->program);
+  if (rc == 0)
+    rc = virtiofs_daemon_process_files(setup->program, limits->open_files_said, limits->open_files);
   virtiofs_daemon_signals_hold();
   if (rc == 0)
     rc = virtiofs_daemon_metrics_open(&setup->metrics, setup->program, setup->options->limits.metrics, &setup->log);
   if (rc == 0)
-    rc = virtiofs_daemon_share_open(&share, setup);
-  confined.share = share;
+    rc = open_server(&server);
   if (rc == 0)
-    rc = virtiofs_daemon_confine(&confined);
+    rc = virtiofs_daemon_confine(&server);
   if (rc == 0 && config->isolate != NULL)
     rc = config->isolate(setup->fs, &setup->log);
   if (rc == 0)
-    rc = virtiofs_daemon_share_start(share);
+    rc = virtiofs_daemon_confine_more(&server);
+  if (rc == 0 && server.share != NULL)
+    rc = virtiofs_daemon_share_start(server.share);
+  if (rc == 0)
+    rc = virtiofs_daemon_confine_last(&server);
   if (rc == 0)
     rc = start_metrics(setup);
-  if (rc == 0) {
-    virtiofs_daemon_confined_ready(&confined);
-    rc = serve(share, setup);
-  }
-  virtiofs_daemon_share_free(share);
+  if (rc == 0)
+    rc = serve(&server, setup);
+  virtiofs_daemon_share_free(server.share);
+  virtiofs_daemon_control_free(server.control);
   virtiofs_daemon_metrics_close(setup->metrics);
   return rc;
 }

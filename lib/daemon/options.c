@@ -13,6 +13,7 @@
 #include "daemon/activation.h"
 #include "daemon/logging.h"
 #include "daemon/options_cli.h"
+#include "daemon/options_control.h"
 #include "daemon/utf8.h"
 
 #define POOL_MAX 64U
@@ -21,9 +22,6 @@
 #define SHOWN_MAX 128
 #define LINE_MAX_LEN 512
 #define RECORD_DATA_MAX (1U << 20)
-
-/* With an end. */
-enum { OPTION_GROUPS = 5 };
 
 /* Above the keys that a program may use. */
 enum {
@@ -61,6 +59,19 @@ static const struct argp_option argp_options[] = {
     {"print-capabilities", KEY_CAPABILITIES, NULL, 0, "Say in JSON what this program can do, and exit", 0},
     {0},
 };
+
+/* The rest of them. Those that are about the process a share of several hasn't. */
+static const struct {
+  const struct argp *argp;
+  size_t input; /* the part of the options that is theirs */
+  bool of_process;
+} groups[] = {
+    {&virtiofs_daemon_options_cli, 0, false},
+    {&virtiofs_daemon_metrics_argp, offsetof(struct virtiofs_daemon_options, limits), false},
+    {&virtiofs_daemon_sandbox_argp, offsetof(struct virtiofs_daemon_options, sandbox), false},
+    {&virtiofs_daemon_options_control, 0, true},
+};
+enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
 /* What the parser works on. */
 struct parse {
@@ -144,7 +155,8 @@ static void check(const struct argp_state *state, const struct parse *parse) {
   if (!parse->share && options->socket_path == NULL && options->fd < 0 && options->mountpoint == NULL)
     take_passed(state, options);
   int ways = (options->socket_path != NULL) + (options->fd >= 0) + (options->mountpoint != NULL);
-  if (ways != 1)
+  bool none_is_right = !parse->share && (options->control != NULL || options->shares != NULL);
+  if (ways > 1 || (ways == 0 && !none_is_right))
     fail(state, "one of --socket-path, --fd and --mountpoint is required", NULL);
   virtiofs_daemon_sandbox_options_check(state, &parse->options->sandbox, options->mountpoint != NULL);
   if (parse->record_data && options->record == NULL)
@@ -160,11 +172,12 @@ static const char *tag(const struct argp_state *state, const char *text) {
 }
 
 static void init(struct argp_state *state, struct parse *parse) {
-  state->child_inputs[0] = parse->options;
-  state->child_inputs[1] = &parse->options->limits;
-  state->child_inputs[2] = &parse->options->sandbox;
+  unsigned at = 0;
+  for (unsigned i = 0; i < GROUPS; i++)
+    if (!parse->share || !groups[i].of_process)
+      state->child_inputs[at++] = (char *)parse->options + groups[i].input;
   if (parse->config->argp != NULL)
-    state->child_inputs[3] = parse->input;
+    state->child_inputs[at] = parse->input;
   if (!parse->share)
     parse->quiet = fopen("/dev/null", "w");
   if (parse->quiet != NULL)
@@ -203,8 +216,9 @@ static error_t parse_shown(int key, char *arg, struct argp_state *state) {
 }
 
 static void remember(const struct argp_state *state, struct parse *parse) {
-  if (state->next > 0 && state->next <= state->argc)
-    parse->culprit = state->argv[state->next - 1];
+  int at = state->next > 1 ? state->next - 1 : 1; /* among letters after one '-' it hasn't gone on yet */
+  if (at < state->argc)
+    parse->culprit = state->argv[at];
 }
 
 static error_t parse_one(int key, char *arg, struct argp_state *state) {
@@ -256,11 +270,13 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
-static struct argp make_argp(const struct virtiofs_daemon_config *config, struct argp_child children[OPTION_GROUPS]) {
-  children[0] = (struct argp_child){.argp = &virtiofs_daemon_options_cli};
-  children[1] = (struct argp_child){.argp = &virtiofs_daemon_metrics_argp};
-  children[2] = (struct argp_child){.argp = &virtiofs_daemon_sandbox_argp};
-  children[3] = (struct argp_child){.argp = config->argp};
+static struct argp make_argp(const struct virtiofs_daemon_config *config, bool share,
+                             struct argp_child children[GROUPS + 2]) {
+  unsigned at = 0;
+  for (unsigned i = 0; i < GROUPS; i++)
+    if (!share || !groups[i].of_process)
+      children[at++] = (struct argp_child){.argp = groups[i].argp};
+  children[at] = (struct argp_child){.argp = config->argp};
   return (struct argp){.options = argp_options,
                        .parser = parse_one,
                        .doc =
@@ -272,20 +288,22 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
                       const struct argp *argp, int argc, char **argv) {
   const struct virtiofs_daemon_dialect dialect = {
       .argp = argp, .program = config->spellings, .daemon = virtiofs_daemon_spellings};
+  char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : (char *)(uintptr_t) "virtiofs";
   int rc = virtiofs_daemon_compat_translate(&options->compat, &dialect, argc, argv);
+  if (rc == 0 && slash != NULL) /* getopt's own lines begin with all of it, others with the name alone */
+    memmove(options->compat.argv[0], options->compat.argv[0] + (program - argv[0]), strlen(program) + 1);
   if (rc == 0)
     return;
   /* The same line as for any other option, and status. */
-  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-  const char *program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "virtiofs";
-  const struct argp_state state = {.name = (char *)(uintptr_t)program};
+  const struct argp_state state = {.name = program};
   fail(&state, options->compat.refusal != NULL ? options->compat.refusal : strerror(-rc), NULL);
 }
 
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
-  struct argp_child children[OPTION_GROUPS] = {{0}};
-  struct argp argp = make_argp(config, children);
+  struct argp_child children[GROUPS + 2] = {{0}};
+  struct argp argp = make_argp(config, false, children);
   struct parse parse = {.options = options, .config = config, .input = config->argp_input};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
@@ -312,8 +330,8 @@ static int share_result(error_t rc, const char *said, const char *about, struct 
 int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error) {
-  struct argp_child children[OPTION_GROUPS] = {{0}};
-  struct argp argp = make_argp(config, children);
+  struct argp_child children[GROUPS + 2] = {{0}};
+  struct argp argp = make_argp(config, true, children);
   struct parse parse = {.options = options, .config = config, .input = input, .share = true};
   char *said = NULL;
   size_t len;

@@ -33,6 +33,8 @@ struct virtiofs_daemon_options {
   bool once;                            /* ends when the front-end leaves */
   bool daemonize;                       /* goes on in the background */
   const char *socket_group;             /* who may connect to socket_path; NULL: its owner */
+  const char *control;                  /* socket by which shares are added; NULL: none */
+  const char *shares;                   /* file that has those from the start; NULL: none */
   struct virtiofs_daemon_compat compat; /* the strings above are in there */
   struct virtiofs_daemon_limits limits;
 };

@@ -17,9 +17,8 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct virtiofs_daemon_options *said = state->input;
   const bool share = (state->flags & ARGP_NO_EXIT) != 0;
-  if (share && (key == SYSLOG || key == ONCE || key == STAY || key == DAEMONIZE))
-    return virtiofs_daemon_option_error(state,
-                                        "--once, --stay, --daemonize and --syslog are not for one of several shares");
+  if (share && (key == SYSLOG || key == DAEMONIZE))
+    return virtiofs_daemon_option_error(state, "--daemonize and --syslog are not for one of several shares");
   switch (key) {
   case SOCKET_GROUP:
     said->socket_group = arg;

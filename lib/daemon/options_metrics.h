@@ -9,9 +9,9 @@
 /* Input of virtiofs_daemon_metrics_argp; all zero at first. */
 struct virtiofs_daemon_limits {
   const char *metrics;              /* where to tell; NULL: nowhere */
-  uint64_t rate_ops, rate_bytes; /* a second; 0: any */
-  uint32_t rate_burst_ms;        /* 0: default */
-  uint32_t max_in_flight; /* of a queue; 0: any */
+  uint64_t rate_ops, rate_bytes;    /* a second; 0: any */
+  uint32_t rate_burst_ms;           /* 0: default */
+  uint32_t max_in_flight;           /* of a queue; 0: any */
   uint64_t max_inodes, max_handles; /* 0: as the program has it */
 };
 

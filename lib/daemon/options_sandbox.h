@@ -12,6 +12,10 @@
 struct virtiofs_daemon_sandbox_options {
   enum virtiofs_sandbox_mode mode;
   bool mode_said;
+  enum virtiofs_sandbox_seccomp seccomp;
+  uint64_t add_capabilities, remove_capabilities;
+  uint64_t open_files; /* RLIMIT_NOFILE; 0: as it is */
+  bool open_files_said;
 };
 
 extern const struct argp virtiofs_daemon_sandbox_argp;

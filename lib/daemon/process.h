@@ -5,9 +5,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-/* umask, groups, descriptors, SIGPIPE. 0, or -errno after a line on stderr that begins with @program. */
+/* umask, groups, SIGPIPE. 0, or -errno after a line on stderr that begins with @program. */
 int virtiofs_daemon_process_prepare(const char *program);
+
+/**
+ * How many descriptors it may have, while it may still have more. @said: is there a wish, @count, of which 0 means to
+ * leave it as it is; else as many as are good for a server. 0, or -errno after a line on stderr.
+ */
+int virtiofs_daemon_process_files(const char *program, bool said, uint64_t count);
 
 /**
  * From here on the signals that end the program wait for virtiofs_daemon_signals_start(). Before anything is made that

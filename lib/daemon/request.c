@@ -273,8 +273,8 @@ static int parse_list(struct virtiofs_daemon_request *requests, cJSON *list, siz
   return rc;
 }
 
-int virtiofs_daemon_shares_parse(struct virtiofs_daemon_request **out, size_t *count, const char *text, size_t len,
-                                 struct virtiofs_daemon_error *error) {
+int virtiofs_daemon_requests_parse(struct virtiofs_daemon_request **out, size_t *count, const char *text, size_t len,
+                                   struct virtiofs_daemon_error *error) {
   cJSON *object;
   *out = NULL;
   *count = 0;
@@ -294,7 +294,7 @@ int virtiofs_daemon_shares_parse(struct virtiofs_daemon_request **out, size_t *c
     rc = parse_list(requests, list, (size_t)most, error);
   cJSON_Delete(object);
   if (rc != 0) {
-    virtiofs_daemon_shares_free(requests, (size_t)most);
+    virtiofs_daemon_requests_free(requests, (size_t)most);
     return rc;
   }
   *out = requests;
@@ -302,7 +302,7 @@ int virtiofs_daemon_shares_parse(struct virtiofs_daemon_request **out, size_t *c
   return 0;
 }
 
-void virtiofs_daemon_shares_free(struct virtiofs_daemon_request *requests, size_t count) {
+void virtiofs_daemon_requests_free(struct virtiofs_daemon_request *requests, size_t count) {
   for (size_t i = 0; requests != NULL && i < count; i++)
     virtiofs_daemon_request_free(&requests[i]);
   free(requests);

@@ -77,15 +77,15 @@ int virtiofs_daemon_request_parse(struct virtiofs_daemon_request *request, const
 void virtiofs_daemon_request_free(struct virtiofs_daemon_request *request);
 
 /**
- * virtiofs_daemon_shares_parse - a file of shares: {"shares": [{...}, ...]}, each with what `add` has but for
+ * virtiofs_daemon_requests_parse - a file of shares: {"shares": [{...}, ...]}, each with what `add` has but for
  * descriptors
- * @out: one `add` request for each, to be freed by virtiofs_daemon_shares_free(); NULL after an error
+ * @out: one `add` request for each, to be freed by virtiofs_daemon_requests_free(); NULL after an error
  *
  * Return: as virtiofs_daemon_request_parse().
  */
-int virtiofs_daemon_shares_parse(struct virtiofs_daemon_request **out, size_t *count, const char *text, size_t len,
-                                 struct virtiofs_daemon_error *error);
+int virtiofs_daemon_requests_parse(struct virtiofs_daemon_request **out, size_t *count, const char *text, size_t len,
+                                   struct virtiofs_daemon_error *error);
 
-void virtiofs_daemon_shares_free(struct virtiofs_daemon_request *requests, size_t count);
+void virtiofs_daemon_requests_free(struct virtiofs_daemon_request *requests, size_t count);
 
 #endif

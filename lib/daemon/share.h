@@ -19,6 +19,15 @@ struct virtiofs_daemon_share_setup {
   void *fs; /* what the program's start is given */
   struct virtiofs_log log;
   struct virtiofs_daemon_metrics *metrics; /* tells of it */
+  const char *name;                        /* stands before what it says to the log; NULL: it is the only one */
+};
+
+/** What can be seen of it from outside. */
+struct virtiofs_daemon_share_info {
+  bool connected; /* there is a front-end, or a mount */
+  bool draining;
+  uint64_t nodes, handles; /* that the guest has */
+  enum virtiofs_log_level level;
 };
 
 /**
@@ -40,8 +49,22 @@ int virtiofs_daemon_share_start(struct virtiofs_daemon_share *share);
  */
 int virtiofs_daemon_share_serve(struct virtiofs_daemon_share *share);
 
-/* From any thread, once it has been started and until it is freed. */
+/* ---- From any thread, from its opening until it is freed ---- */
+
+/* Its serving ends as soon as it can; also if it hasn't begun yet. */
 void virtiofs_daemon_share_stop(struct virtiofs_daemon_share *share);
+
+/* It ends when the front-end that it has goes; new ones are refused. */
+void virtiofs_daemon_share_drain(struct virtiofs_daemon_share *share);
+
+/* For one with a name; up to VIRTIOFS_LOG_DEBUG, or what it has begun with if that is more. Return: what it is now. */
+enum virtiofs_log_level virtiofs_daemon_share_level(struct virtiofs_daemon_share *share, enum virtiofs_log_level level);
+
+void virtiofs_daemon_share_info(struct virtiofs_daemon_share *share, struct virtiofs_daemon_share_info *info);
+
+/* The first error that one with a name has said before it was started: what is wrong with it. "": none. By its thread.
+ */
+const char *virtiofs_daemon_share_complaint(const struct virtiofs_daemon_share *share);
 
 /* Takes away all that was made, as far as it got. NULL is fine. */
 void virtiofs_daemon_share_free(struct virtiofs_daemon_share *share);

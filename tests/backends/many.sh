@@ -62,5 +62,5 @@ with() {
 with walk "$files" "$FDS" --inode-file-handles=mandatory --inode-fds="$FDS"
 with list "$entries" '' --inode-file-handles=never
 limited=(prlimit --nofile=600:600)
-with limit 2000 '' --inode-file-handles=never
+with limit 2000 '' --inode-file-handles=never --rlimit-nofile=0
 ((failed == 0))

@@ -58,10 +58,14 @@ tells() {
   passed "tells ${*:2}"
 }
 
+in_sandbox() { grep -q 'INFO sandbox' "$dir/log"; }
+
 # start SOCKET: hello listens there.
 start() {
   server_words "$hello --socket-path {socket}" "$1" '' ''
+  rm -f "$dir/log"
   server_start "$dir/log" "$1" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
+  wait_until "$SECONDS_MAX" in_sandbox || die "isn't in its sandbox: $(cat "$dir/log")"
 }
 
 # stop SIGNAL SOCKET: ends with status 0 and leaves nothing.

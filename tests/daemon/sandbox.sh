@@ -160,6 +160,63 @@ by_an_ordinary_user() {
   chown 0:0 "$share" "$dir/run"
 }
 
+caps() { sed -n "s/^Cap$1:[[:space:]]*//p" "/proc/$serving/status"; }
+
+# expect_caps OPTION... -- NUMBER...: those of capability.h.
+expect_caps() {
+  local options=() mask=0 number
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  for number in "$@"; do mask=$((mask | 1 << number)); done
+  serve "$passthrough" --shared-dir "$share" ${options[@]+"${options[@]}"}
+  want "what ${options[*]} keeps" "$(printf %016x "$mask")" "$(caps Prm)"
+  want 'in effect' "$(caps Prm)" "$(caps Eff)"
+  want 'what is left to get' "$(caps Prm)" "$(caps Bnd)"
+  want 'what is passed on' 0000000000000000 "$(caps Inh)"
+  want 'no new privileges' 1 "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$serving/status")"
+  stop
+}
+
+# 0 chown 1 dac_override 2 dac_read_search 3 fowner 4 fsetid 6 setgid 7 setuid 18 sys_chroot 21 sys_admin 27 mknod
+# 31 setfcap
+capabilities() {
+  expect_caps -- 0 1 2 3 4 6 7
+  expect_caps --inode-file-handles=never -- 0 1 3 4 6 7
+  expect_caps --xattr --device-nodes -- 0 1 2 3 4 6 7 27 31
+  expect_caps --xattrmap ':map::user.guest.:' -- 0 1 2 3 4 6 7 31
+  expect_caps --xattrmap ':map::trusted.guest.:' -- 0 1 2 3 4 6 7 21 31
+  expect_caps --modcaps=+sys_chroot:-CAP_FOWNER --sandbox none -- 0 1 2 4 6 7 18
+  expect_caps --modcaps=+mknod:-mknod --sandbox chroot -- 0 1 2 3 4 6 7
+  serve "$hello"
+  want 'what hello keeps' 0000000000000000 "$(caps Prm)"
+  stop
+  refuses "must be like +sys_admin:-chown, not '+nonsense'" "$hello" --modcaps +nonsense
+  refuses "must be like +sys_admin:-chown, not 'chown'" "$hello" --modcaps chown
+  refuses 'has no capability sys_time' setpriv --bounding-set -sys_time -- "$hello" --modcaps +sys_time
+}
+
+limits() {
+  local most
+  most=$(cat /proc/sys/fs/nr_open)
+  most=$((most < 1000000 ? most : 1000000))
+  # Who may not have more, even as root, has what there is.
+  (ulimit -Hn "$most") 2>/dev/null || most=$(ulimit -Hn)
+  serve "$hello"
+  want 'by default' "$most" "$(awk '/^Max open files/ { print $4 }' "/proc/$serving/limits")"
+  stop
+  serve "$hello" --rlimit-nofile 5000
+  want 'as many as asked for' '5000 5000' "$(awk '/^Max open files/ { print $4, $5 }' "/proc/$serving/limits")"
+  stop
+  serve prlimit --nofile=300:400 "$hello" --rlimit-nofile=0
+  want 'as it was' '300 400' "$(awk '/^Max open files/ { print $4, $5 }' "/proc/$serving/limits")"
+  stop
+  refuses 'must be a number' "$hello" --rlimit-nofile=-1
+  refuses 'cannot have 2000000000 descriptors' "$hello" --rlimit-nofile=2000000000
+}
+
 signals() {
   local signal
   for signal in TERM INT HUP; do
@@ -231,5 +288,7 @@ step 'a directory by chroot' by_chroot
 step 'no sandbox' without
 step 'no directory' of_nothing
 step 'an ordinary user' by_an_ordinary_user
+step 'capabilities' capabilities
+step 'limits' limits
 step 'signals' signals
 step 'what is refused' refusals

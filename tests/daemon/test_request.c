@@ -233,16 +233,16 @@ static void a_file(void **state) {
   struct virtiofs_daemon_error error;
   size_t count;
   (void)state;
-  assert_int_equal(virtiofs_daemon_shares_parse(&requests, &count, text, sizeof text - 1, &error), 0);
+  assert_int_equal(virtiofs_daemon_requests_parse(&requests, &count, text, sizeof text - 1, &error), 0);
   assert_int_equal(count, 2);
   assert_string_equal(requests[0].name, "one");
   assert_string_equal(requests[0].socket_path, "/run/one");
   assert_string_equal(requests[1].options[0], "--shared-dir=/srv");
   assert_int_equal(requests[1].command, VIRTIOFS_DAEMON_ADD);
-  virtiofs_daemon_shares_free(requests, count);
-  assert_int_equal(virtiofs_daemon_shares_parse(&requests, &count, "{\"shares\":[]}", 13, &error), 0);
+  virtiofs_daemon_requests_free(requests, count);
+  assert_int_equal(virtiofs_daemon_requests_parse(&requests, &count, "{\"shares\":[]}", 13, &error), 0);
   assert_int_equal(count, 0);
-  virtiofs_daemon_shares_free(requests, count);
+  virtiofs_daemon_requests_free(requests, count);
 }
 
 static void wrong_files(void **state) {
@@ -263,16 +263,16 @@ static void wrong_files(void **state) {
   size_t count;
   (void)state;
   for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-    assert_int_equal(virtiofs_daemon_shares_parse(&requests, &count, pairs[i][0], strlen(pairs[i][0]), &error),
+    assert_int_equal(virtiofs_daemon_requests_parse(&requests, &count, pairs[i][0], strlen(pairs[i][0]), &error),
                      -EINVAL);
     assert_null(requests);
     if (strstr(error.text, pairs[i][1]) == NULL)
       fail_msg("%s: '%s' and not '%s'", pairs[i][0], error.text, pairs[i][1]);
   }
   char *many = repeated("{\"shares\":[", "{\"name\":\"a\"}", 1025, "]}");
-  assert_int_equal(virtiofs_daemon_shares_parse(&requests, &count, many, strlen(many), &error), -EINVAL);
+  assert_int_equal(virtiofs_daemon_requests_parse(&requests, &count, many, strlen(many), &error), -EINVAL);
   free(many);
-  assert_int_equal(virtiofs_daemon_shares_parse(&requests, &count, "", VIRTIOFS_DAEMON_SHARES_MAX + 1, &error), -E2BIG);
+  assert_int_equal(virtiofs_daemon_requests_parse(&requests, &count, "", VIRTIOFS_DAEMON_SHARES_MAX + 1, &error), -E2BIG);
 }
 
 /* Each part of a right line, and each line with one byte changed: 0 or an error, and never anything else. */

@@ -36,7 +36,8 @@ void session_begin(struct hostile *h) {
                                           .request_queues = 1,
                                           .queue_size = 256,
                                           .memory = SLOTS * (BODY_MAX + HEADER + REPLY_MAX + 8192) + (1 << 20),
-                                          .timeout_ms = ANSWER_MS};
+                                          .timeout_ms = ANSWER_MS,
+                                          .window = true};
   int rc = virtiofs_client_new(&h->client, &config);
   if (rc == 0)
     rc = virtiofs_client_init(h->client, NULL, NULL);

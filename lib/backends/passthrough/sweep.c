@@ -67,6 +67,7 @@ static bool sweep(struct virtiofs_passthrough *fs) {
 static void *run(void *arg) {
   struct virtiofs_passthrough *fs = arg;
   struct sweeper *sweeper = &fs->sweeper;
+  (void)pthread_setname_np(pthread_self(), "vfs-idle");
   pthread_mutex_lock(&sweeper->lock);
   while (!sweeper->stop) {
     if (!atomic_load(&sweeper->awake)) {
@@ -85,15 +86,14 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* Signals are for the program's own threads. Without a thread nothing is closed but what has to make room. */
+/* Signals are for the program's own threads, but for a sandbox's word about a system call. Without a thread nothing is closed but what has to make room. */
 static void start(struct virtiofs_passthrough *fs) {
   sigset_t all, before;
   sigfillset(&all);
+  sigdelset(&all, SIGSYS);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   fs->sweeper.running = pthread_create(&fs->sweeper.thread, NULL, run, fs) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (fs->sweeper.running)
-    (void)pthread_setname_np(fs->sweeper.thread, "vfs-idle");
 }
 
 void virtiofs_passthrough_sweeper_wake(struct virtiofs_passthrough *fs) {

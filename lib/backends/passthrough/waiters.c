@@ -171,6 +171,7 @@ static struct lock_waiter *next_due(struct locks *locks, uint64_t *sleep_until) 
 static void *run(void *arg) {
   struct virtiofs_passthrough *fs = arg;
   struct locks *locks = fs->locks;
+  (void)pthread_setname_np(pthread_self(), "vfs-locks");
   pthread_mutex_lock(&locks->lock);
   while (!locks->stop) {
     uint64_t until;
@@ -188,19 +189,19 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* When the first one waits. Signals are for the program's own threads. The table's lock is held. */
+/* When the first one waits. Signals are for the program's own threads, but for a sandbox's word about a system call. The table's lock is held. */
 static int start(struct virtiofs_passthrough *fs) {
   struct locks *locks = fs->locks;
   sigset_t all, before;
   if (locks->running)
     return 0;
   sigfillset(&all);
+  sigdelset(&all, SIGSYS);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int rc = pthread_create(&locks->thread, NULL, run, fs);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (rc != 0)
     return -ENOLCK;
-  (void)pthread_setname_np(locks->thread, "vfs-locks");
   locks->running = true;
   return 0;
 }

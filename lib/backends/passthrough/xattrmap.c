@@ -216,3 +216,17 @@ const char *virtiofs_passthrough_xattrmap_server(const struct xattrmap *map, con
   }
   return NULL;
 }
+
+bool virtiofs_passthrough_xattrmap_reaches(const struct xattrmap *map, const char *prefix) {
+  for (const struct rule *rule = map->rules; rule < map->rules + map->count; rule++) {
+    struct xattr_name begin;
+    const char *prepend = rule->type == PREFIX ? rule->prepend : "";
+    bool makes = rule->type == PREFIX || rule->type == OK;
+    if ((rule->scope & CLIENT) == 0 || !makes || join(&begin, prepend, rule->key) != 0 || begin.str[0] == '\0')
+      continue;
+    if (strcmp(begin.str, "security.capability") != 0 &&
+        (starts_with(begin.str, prefix) || starts_with(prefix, begin.str)))
+      return true;
+  }
+  return false;
+}

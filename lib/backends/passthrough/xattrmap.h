@@ -55,4 +55,11 @@ int virtiofs_passthrough_xattrmap_client(const struct xattrmap *map, const char 
  */
 const char *virtiofs_passthrough_xattrmap_server(const struct xattrmap *map, const char *name, bool *meant);
 
+/**
+ * virtiofs_passthrough_xattrmap_reaches - can a rule that means more than "all names" make one of the host's that begins
+ * so?
+ * @prefix: of names; security.capability, which anybody may have, is not counted
+ */
+bool virtiofs_passthrough_xattrmap_reaches(const struct xattrmap *map, const char *prefix);
+
 #endif

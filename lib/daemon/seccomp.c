@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* No system calls but those that a server makes. */
+#include <virtiofs/sandbox.h>
+
+#include <errno.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "daemon/calls.h"
+#include "daemon/sandbox_log.h"
+#include "daemon/trap.h"
+
+#define TAG "sandbox"
+
+/* Numbers of calls since Linux 6.5, the same everywhere, and of those to come. What a C library tries there first it
+ * can do without. */
+enum { FIRST_NEW = 451, LAST_NEW = 511 };
+
+static uint32_t action_of(enum virtiofs_sandbox_seccomp mode) {
+  switch (mode) {
+  case VIRTIOFS_SANDBOX_SECCOMP_TRAP:
+    return SCMP_ACT_TRAP;
+  case VIRTIOFS_SANDBOX_SECCOMP_LOG:
+    return SCMP_ACT_LOG;
+  default:
+    return SCMP_ACT_KILL_PROCESS;
+  }
+}
+
+/* What this architecture doesn't have needs no rule. */
+static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const *names) {
+  for (; names != NULL && *names != NULL; names++) {
+    int number = seccomp_syscall_resolve_name(*names);
+    int rc = number >= 0 ? seccomp_rule_add(filter, action, number, 0) : 0;
+    if (rc != 0 && rc != -EEXIST)
+      return rc;
+  }
+  return 0;
+}
+
+/* None of these is called for each request. */
+static int add_with_arguments(scmp_filter_ctx filter) {
+  static const unsigned long requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP};
+  static const uint64_t names[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA};
+  static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)};
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < sizeof(requests) / sizeof(requests[0]); i++)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, requests[i]));
+  for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, names[i]));
+  /* No memory that can be run. */
+  for (size_t i = 0; rc == 0 && i < sizeof(maps) / sizeof(maps[0]); i++)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, maps[i], 1, SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    /* Threads, and no processes, nor namespaces. */
+#ifdef __s390x__
+  const struct scmp_arg_cmp thread = SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#else
+  const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#endif
+  if (rc == 0)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, thread);
+  /* Limits are to be read. */
+  return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0)) : rc;
+}
+
+static int add_not_there(scmp_filter_ctx filter) {
+  int rc = add_names(filter, SCMP_ACT_ERRNO(ENOSYS), virtiofs_daemon_calls_not_there);
+  for (int number = FIRST_NEW; rc == 0 && number <= LAST_NEW; number++)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number, 0);
+  return rc;
+}
+
+/* The first that says something of a call without looking at its arguments is the one that counts. */
+static int add_all(scmp_filter_ctx filter, const struct virtiofs_sandbox_config *config) {
+  int rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls);
+  if (rc == 0)
+    rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_of_sanitizers);
+  if (rc == 0 && config->mounts)
+    rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_to_mount);
+  if (rc == 0 && config->sockets)
+    rc = add_names(filter, SCMP_ACT_ALLOW, virtiofs_daemon_calls_to_listen);
+  if (rc == 0)
+    rc = add_names(filter, SCMP_ACT_ALLOW, config->calls);
+  if (rc == 0)
+    rc = add_with_arguments(filter);
+  return rc == 0 ? add_not_there(filter) : rc;
+}
+
+/* For all threads at once. The numbers of the calls are looked up in a tree. */
+static int load(const struct virtiofs_sandbox_config *config) {
+  uint32_t action = action_of(config->seccomp);
+  scmp_filter_ctx filter = seccomp_init(action);
+  if (filter == NULL)
+    return -ENOMEM;
+  (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+  int rc =
+      seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, action == SCMP_ACT_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
+  if (rc == 0)
+    rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+  if (rc == 0)
+    rc = add_all(filter, config);
+  if (rc == 0 && config->seccomp == VIRTIOFS_SANDBOX_SECCOMP_TRAP)
+    rc = virtiofs_sandbox_trap();
+  if (rc == 0)
+    rc = seccomp_load(filter);
+  seccomp_release(filter);
+  return rc;
+}
+
+int virtiofs_sandbox_lock(const struct virtiofs_sandbox_inside *inside, const struct virtiofs_sandbox_config *given) {
+  struct virtiofs_sandbox_config config = {.size = sizeof(config)};
+  int rc = given != NULL ? virtiofs_config_copy(&config, sizeof(config), given, given->size) : -EINVAL;
+  if (rc == 0 && (unsigned)config.seccomp > VIRTIOFS_SANDBOX_SECCOMP_NONE)
+    rc = -EINVAL;
+  if (rc != 0)
+    return rc;
+  if (config.seccomp != VIRTIOFS_SANDBOX_SECCOMP_NONE)
+    rc = load(&config);
+  if (rc != 0)
+    virtiofs_log_write(&config.log, VIRTIOFS_LOG_ERROR, TAG, "the host refuses a filter of system calls (%s): use %s",
+                       strerror(-rc), "--seccomp=none");
+  else
+    virtiofs_sandbox_say(inside, &config);
+  return rc;
+}
