@@ -4,6 +4,8 @@
 #define VIRTIOFS_EXAMPLES_PASSTHROUGH_LIMITS_H
 
 #include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <virtiofs/metrics.h>
 #include <virtiofs/passthrough.h>
@@ -11,6 +13,9 @@
 /** What they say; input of limits_argp, all zero at first. */
 struct limits {
   uint32_t max_locks;
+  uint64_t quota_bytes, quota_inodes;
+  bool quota_scan;
+  uint64_t max_dirty;
 };
 
 extern const struct argp limits_argp;

@@ -95,15 +95,29 @@ struct virtiofs_passthrough_config {
   bool no_readdirplus;  /**< directories are listed without attributes */
   bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
   bool no_flock;        /**< the same for locks of flock(2) */
+  /**
+   * How much may be added to the directory's regular files by guests, in bytes of disk; then EDQUOT, and statfs(2) says
+   * so before. What was there at first isn't counted unless @quota_scan is on, nor what the host adds to files that no
+   * guest changes. What guests give back by truncating, or by deleting what nobody has open, may be added again.
+   * There is no DAX then, whatever @dax says. 0: no quota.
+   */
+  uint64_t quota_bytes;
+  uint64_t quota_inodes; /**< the same for files of any type; 0: one for each 4096 of @quota_bytes; not without that */
+  bool quota_scan;    /**< what is there at first counts: all of it is looked at, once, in virtiofs_passthrough_new() */
+  uint64_t max_dirty; /**< bytes that guests may have written and the host not begun to write to the disk: who writes
+                           more waits until some of it is there; 0: as the host has it for all. Without pool threads a
+                           whole queue waits. What is written to a DAX window isn't counted */
   uint32_t max_locks; /**< ranges that one guest may have locked by fcntl(2), and processes of it with locks on a file,
                           1 .. 2^20 of each, then ENOLCK; 0: 8192 */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
                              guest's queue, in which they stand while they wait, or nobody gets through to unlock */
   bool readonly; /**< whatever would change something is -EROFS; times of access stay as they are where the host allows.
-                    A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets none */
-  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that doesn't
-                              know them, and so wouldn't heed them, fails */
-  bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing */
+                    A window's mappings are for reading: a front-end that maps for writing, whatever it is asked, gets
+                    none */
+  bool posix_acl_required; /**< with @posix_acl, if the directory's file system has them: the mount of a guest that
+                              doesn't know them, and so wouldn't heed them, fails */
+  bool preserve_noatime; /**< O_NOATIME in the guest is O_NOATIME on the host, where the process may; else it is nothing
+                          */
   bool keep_ids; /**< threads that call operations do nothing else (those of a device, say): one that has made something
                       for a guest's user stays that user until an operation needs another or the server; only on file
                       systems whose rights this kernel judges alone */
@@ -159,7 +173,10 @@ struct virtiofs_passthrough_usage {
   uint64_t inodes;      /**< files that they know, or have locks on */
   uint64_t descriptors; /**< of this process that are kept for them */
   uint64_t max_descriptors;
-  uint64_t locks;            /**< of fcntl(2): ranges of files */
+  uint64_t locks;                          /**< of fcntl(2): ranges of files */
+  uint64_t quota_bytes, max_quota_bytes;   /**< used of the quota; 0, 0: there is none */
+  uint64_t quota_inodes, max_quota_inodes; /**< the same of files */
+  uint64_t dirty, max_dirty; /**< bytes that are written and not on their way to the disk; 0, 0: they aren't counted */
   uint64_t lock_waiters;     /**< locks that are waited for */
   uint64_t max_locks;        /**< of one guest; 0: locks stay in the guests, as the next */
   uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */

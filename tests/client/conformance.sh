@@ -31,7 +31,7 @@ command_of() {
   case $1 in
     ours)
       command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --stay --socket-path "$2" --shared-dir "$3"
-        --queues 4 --xattr --posix-acl --log-level error)
+        --queues 4 --xattr --posix-acl=auto --log-level error)
       ;;
     memfs)
       command=("$BUILD_DIR/release/examples/memfs/virtiofs-memfs" --socket-path "$2" --queues 2 --log-level error)

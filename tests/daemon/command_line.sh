@@ -113,6 +113,12 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
+  local quota
+  for quota in '' 0 65535 63K 2000T 1M, 1M,inodes=0 1M,inodes= 1M,files=5 -5M 1X; do
+    refuses "--quota must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --quota "$quota"
+  done
+  refuses "--max-dirty must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-dirty 1K
+  refuses "--quota-scan is nothing without" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --quota-scan
   refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
   local rate
   for rate in '' ops=0 ops=10000001 ops=5x ops= bytes=1023 bytes=2000T bytes=18446744073709551616 bytes=K burst=5 ops=5, ,ops=5 \

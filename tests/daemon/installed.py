@@ -98,8 +98,11 @@ def started_by_its_unit(prefix):
         words = words_of(text, {"SHARED_DIR": folder, "OPTIONS": "--xattr --cache auto"})
         starter = subprocess.Popen(["systemd-socket-activate", "-l", path, *words], stdin=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
-        features(path).close()
-        said = starter.communicate(timeout=TIMEOUT)[1]
+        try:
+            features(path).close()
+            said = starter.communicate(timeout=TIMEOUT)[1]
+        finally:
+            starter.kill()
         assert starter.returncode == 0 and b"front-end gone" in said, said
 
 

@@ -16,6 +16,13 @@ import tempfile
 import time
 
 TIMEOUT = 20
+started = []  # servers; those that a failed check has left are ended
+forked = set()
+
+
+def start(*words, **more):
+    started.append(subprocess.Popen(*words, **more))
+    return started[-1]
 
 
 def features(conn):
@@ -62,6 +69,7 @@ def activate(hello, sockets, *options, names=None, count=None, other_pid=False):
                 passed()
             finally:
                 os._exit(127)
+        forked.add(pid)
         for fd in saved:
             os.close(fd)
         return pid, os.dup(err.fileno())
@@ -72,9 +80,9 @@ def status_of(pid):
     while time.monotonic() < deadline:
         got, status = os.waitpid(pid, os.WNOHANG)
         if got != 0:
+            forked.discard(pid)
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
     raise AssertionError("doesn't end")
 
 
@@ -137,15 +145,15 @@ def tells_its_manager(hello, folder):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(path)
             manager.settimeout(TIMEOUT)
-            server = subprocess.Popen([hello, "--socket-path", folder + "/s"],
-                                      env={"NOTIFY_SOCKET": path.replace("\0", "@")}, stderr=subprocess.DEVNULL)
+            server = start([hello, "--socket-path", folder + "/s"],
+                           env={"NOTIFY_SOCKET": path.replace("\0", "@")}, stderr=subprocess.DEVNULL)
             assert manager.recv(100) == b"READY=1"
             served(folder + "/s")  # at once
             server.terminate()
             assert server.wait(TIMEOUT) == 0
     # Nobody there is no reason not to serve.
-    server = subprocess.Popen([hello, "--socket-path", folder + "/s", "--once"],
-                              env={"NOTIFY_SOCKET": folder + "/nobody"}, stderr=subprocess.DEVNULL)
+    server = start([hello, "--socket-path", folder + "/s", "--once"],
+                   env={"NOTIFY_SOCKET": folder + "/nobody"}, stderr=subprocess.DEVNULL)
     while not os.path.exists(folder + "/s"):
         time.sleep(0.01)
     with contextlib.suppress(ConnectionRefusedError):
@@ -180,8 +188,8 @@ def for_a_group(hello, folder):
     name = grp.getgrall()[-1].gr_name
     for group, gid in ((name, grp.getgrnam(name).gr_gid), ("54321", 54321)):
         path = folder + "/grouped"
-        server = subprocess.Popen([hello, "--socket-path", path, "--socket-group", group, "--once"],
-                                  stderr=subprocess.DEVNULL)
+        server = start([hello, "--socket-path", path, "--socket-group", group, "--once"],
+                       stderr=subprocess.DEVNULL)
         while not os.path.exists(path + ".pid") or not listens(path):
             time.sleep(0.01)
         made = os.stat(path)
@@ -213,7 +221,7 @@ def log_of_its_own(hello, folder):
         log.bind("/dev/log")
         log.settimeout(TIMEOUT)
         path = folder + "/logs"
-        server = subprocess.Popen([hello, "--socket-path", path, "--syslog", "--once", "-d"], stderr=subprocess.PIPE)
+        server = start([hello, "--socket-path", path, "--syslog", "--once", "-d"], stderr=subprocess.PIPE)
         line = log.recv(2000)
         assert line.startswith(b"<28>") and line.endswith(
             b" hello[%d]: daemon: '-d' is an old spelling of --log-level=debug" % server.pid), line
@@ -237,8 +245,21 @@ def main(hello):
         print("ok", check.__name__.replace("_", " "))
 
 
+def end_all():
+    for server in started:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+    for pid in forked:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--log":
-        log_of_its_own(*sys.argv[2:])
-    else:
-        main(*sys.argv[1:])
+    try:
+        if sys.argv[1] == "--log":
+            log_of_its_own(*sys.argv[2:])
+        else:
+            main(*sys.argv[1:])
+    finally:
+        end_all()

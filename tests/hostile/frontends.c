@@ -14,7 +14,7 @@
 
 #include "front.h"
 
-enum { CONNECTIONS = 150, MESSAGES = 40, GARBAGE = 100, WAITING = 20 };
+enum { CONNECTIONS = 150, MESSAGES = 40, GARBAGE = 100, WAITING = 20, REGIONS = 1200 };
 
 #define ASK VIRTIOFS_VHOST_USER_VERSION
 
@@ -90,12 +90,29 @@ static void messages(struct hostile *h) {
   }
 }
 
+/* As many regions of memory as the server takes, all the same file. */
+static void regions(struct hostile *h) {
+  struct front front;
+  front_connect(&front, h->socket);
+  front_up(&front, -1, -1);
+  for (unsigned i = 0; i < REGIONS; i++) {
+    struct virtiofs_vhost_user_mem_region region = {.region = {.gpa = (UINT64_C(1) << 40) + i * UINT64_C(8192),
+                                                               .size = 4096,
+                                                               .uva = (UINT64_C(1) << 41) + i * UINT64_C(8192)}};
+    if (!front_say(&front, VIRTIOFS_VHOST_USER_ADD_MEM_REG, ASK, &region, sizeof(region), &front.memory_fd, 1))
+      break;
+  }
+  (void)front_sync(&front);
+  front_close(&front);
+}
+
 void attack_frontends(struct hostile *h) {
   for (unsigned i = 0; i < h->rounds; i++) {
     half_open(h);
     hang_up(h);
     garbage(h);
     messages(h);
+    regions(h);
     struct front front;
     front_connect(&front, h->socket);
     if (!front_sync(&front))

@@ -4,7 +4,8 @@
  *
  *   hostile SOCKET SHARE OUTSIDE ROUNDS ATTACK...
  *
- * SHARE and OUTSIDE are as run.sh makes them. Status: 0: none has worked; 1; 77: the host has no fanotify.
+ * SHARE and OUTSIDE are as run.sh makes them; VIRTIOFS_HOSTILE_CONTROL is the path of the control socket. Status: 0:
+ * none has worked; 1; 77: the host has no fanotify.
  */
 #include "hostile.h"
 
@@ -36,7 +37,7 @@ static const struct {
     {"links", attack_links},         {"special", attack_special},         {"swaps", attack_swaps},
     {"ancestors", attack_ancestors}, {"mounts", attack_mounts},           {"ids", attack_ids},
     {"garbage", attack_garbage},     {"floods", attack_floods},           {"rings", attack_rings},
-    {"frontends", attack_frontends}, {"descriptors", attack_descriptors},
+    {"frontends", attack_frontends}, {"descriptors", attack_descriptors}, {"control", attack_control},
 };
 
 static const char *current = "hostile";

@@ -114,5 +114,6 @@ void attack_floods(struct hostile *h);
 void attack_rings(struct hostile *h);
 void attack_frontends(struct hostile *h);
 void attack_descriptors(struct hostile *h);
+void attack_control(struct hostile *h);
 
 #endif

@@ -126,7 +126,7 @@ attack() {
   for name in "$@"; do
     make_share
     status=0
-    timeout $((120 + 60 * rounds)) "$hostile" "$dir/sock" "$share" "$outside" "$rounds" "$name" || status=$?
+    VIRTIOFS_HOSTILE_CONTROL=$dir/control timeout $((120 + 60 * rounds)) "$hostile" "$dir/sock" "$share" "$outside" "$rounds" "$name" || status=$?
     ((status != 77)) || skip 'no fanotify'
     ((status == 0)) || die "attack $name: status $status; the server says: $(tail -n 20 "$dir/log")"
     alive "$server" || die "attack $name: the server has gone: $(tail -n 40 "$dir/log")"
@@ -167,43 +167,51 @@ make_outside
 make_share
 mount --bind "$outside-shown" "$share/bound" 2>/dev/null || true
 
-# Twice: the first time shows how much the server keeps.
-run_all() {
+# some NAME... -- OPTION...: attacks a server with these options.
+some() {
+  split "$@"
+  start_server "${options[@]}"
+  attack "${names[@]}" normal
+  stop_server
+  say "ok ${options[*]}"
+}
+
+# twice NAME... -- OPTION...: the same, and again: the first time shows how much the server keeps.
+twice() {
   local fds tasks kib
-  start_server
-  attack normal "${ATTACKS[@]}"
+  split "$@"
+  start_server "${options[@]}"
+  attack "${names[@]}" normal
   fds=$(descriptors)
   tasks=$(threads)
   kib=$(memory)
-  attack "${ATTACKS[@]}" normal
+  attack "${names[@]}" normal
   wait_until 30 descriptors_are_back || die "$(descriptors) descriptors, not $fds as after the first round"
   wait_until 30 threads_are_back || die "$(threads) threads, not $tasks as after the first round"
   wait_until 30 memory_is_back || die "$(memory) KiB of memory, not $kib as after the first round"
-  say "ok $fds descriptors, $tasks threads, $kib KiB before and $(memory) after"
+  say "ok ${options[*]}: $fds descriptors, $tasks threads, $kib KiB before and $(memory) after"
   stop_server
 }
 
-# run_some NAME... -- OPTION...
-run_some() {
-  local names=()
+# Sets names and options.
+split() {
+  names=()
+  options=()
   while [[ $1 != -- ]]; do
     names+=("$1")
     shift
   done
   shift
-  start_server "$@"
-  attack "${names[@]}" normal
-  stop_server
-  say "ok $*"
+  options=("$@")
 }
 
 canary_sings
-say 'all of them, twice'
-run_all
+twice "${ATTACKS[@]}" --
 # Each file that is known keeps a descriptor, and none is opened by handle. Nothing but the server itself is in the way.
-run_some "${ATTACKS[@]}" -- --inode-file-handles=never --sandbox=none
+some "${ATTACKS[@]}" -- --inode-file-handles=never --sandbox=none
 # With a window, into which files are mapped, and guests may have what they send, too.
-run_some ids garbage floods rings frontends descriptors -- --cache-size=16M
+some ids garbage floods rings frontends descriptors -- --cache-size=16M
+twice control frontends -- --control="$dir/control"
 start_server
 check_hostile
 stop_server

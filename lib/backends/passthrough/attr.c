@@ -104,9 +104,14 @@ static int set_size(const struct virtiofs_req *req, int fd, const struct virtiof
   int file = in->has_handle ? (int)in->handle : virtiofs_passthrough_reopen(virtiofs_req_fs(req), fd, O_WRONLY);
   if (file < 0)
     return file;
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct quota_change change = {.inode = NULL};
   int rc = virtiofs_passthrough_before_change(req, file, (in->valid & VIRTIOFS_SET_KILL_SUIDGID) != 0);
   if (rc == 0)
+    rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node), file, 0, 0, &change);
+  if (rc == 0)
     rc = truncate_fd(file, in->size);
+  virtiofs_passthrough_quota_end(fs, &change);
   if (!in->has_handle)
     close(file);
   return rc;
@@ -212,6 +217,8 @@ int virtiofs_passthrough_statfs(struct virtiofs_req *req, const struct virtiofs_
                                       .bsize = (uint32_t)st.f_bsize,
                                       .frsize = (uint32_t)st.f_frsize,
                                       .namelen = (uint32_t)st.f_namemax};
+  if (fs->quota != NULL)
+    virtiofs_passthrough_quota_statfs(fs->quota, out);
   return 0;
 }
 

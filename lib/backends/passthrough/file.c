@@ -23,8 +23,7 @@ int virtiofs_passthrough_open_flags(const struct virtiofs_passthrough *fs, uint3
   return 0;
 }
 
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
-                                   uint32_t flags) {
+int virtiofs_passthrough_open_file(struct virtiofs_passthrough *fs, struct inode *inode, int fd, uint32_t flags) {
   if (inode->type == S_IFDIR)
     return -EISDIR;
   if (inode->type == S_IFLNK)
@@ -37,11 +36,17 @@ int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const 
     return rc;
   if ((flags & O_DIRECTORY) != 0)
     return -ENOTDIR;
+  struct quota_change change = {.inode = NULL};
+  if ((host_flags & O_TRUNC) != 0)
+    rc = virtiofs_passthrough_quota_begin(fs, inode, fd, 0, 0, &change);
+  if (rc != 0)
+    return rc;
   int file = virtiofs_passthrough_reopen(fs, fd, host_flags);
   if (file == -EPERM && (flags & O_APPEND) != 0) /* chattr +a: only so may it be written */
     file = virtiofs_passthrough_reopen(fs, fd, host_flags | O_APPEND);
   if (file == -EPERM && (host_flags & O_NOATIME) != 0) /* the server is not the owner; the guest's user was */
     file = virtiofs_passthrough_reopen(fs, fd, host_flags & ~O_NOATIME);
+  virtiofs_passthrough_quota_end(fs, &change);
   return file;
 }
 
@@ -61,6 +66,7 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
     virtiofs_passthrough_fd_return(fs, inode, fd);
   }
   file = virtiofs_passthrough_opened(req, file, in->flags, &out->flags);
+  file = virtiofs_passthrough_quota_opened(fs, inode, file);
   if (file < 0) {
     virtiofs_passthrough_fd_give(fs, 1);
     return file;
@@ -70,9 +76,13 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
 }
 
 void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct inode *held = virtiofs_passthrough_quota_released(fs, (int)in->handle);
+  virtiofs_passthrough_dirty_close(fs, (int)in->handle);
   virtiofs_passthrough_locks_release(req, in);
-  virtiofs_passthrough_fd_close(virtiofs_req_fs(req), (int)in->handle);
+  virtiofs_passthrough_fd_close(fs, (int)in->handle);
   virtiofs_passthrough_locks_released(req, in);
+  virtiofs_passthrough_quota_closed(fs, held);
 }
 
 /** A walk over a list of segments that ends after so many bytes. */
@@ -174,15 +184,10 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
   return 0;
 }
 
-int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
-                               struct virtiofs_write_out *out) {
-  int rc =
-      virtiofs_passthrough_before_change(req, (int)in->handle, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
-  if (rc != 0)
-    return rc;
+static int write_all(struct virtiofs_req *req, const struct virtiofs_write_in *in, int flags,
+                     struct virtiofs_write_out *out) {
   struct cursor at = cursor_at_start(&in->data, in->size);
   const size_t size = at.left;
-  const int flags = write_flags(req, in);
   while (at.left > 0) {
     const struct iovec *iov;
     int count = cursor_next(&at, &iov);
@@ -200,14 +205,38 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
   return 0;
 }
 
+int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
+                               struct virtiofs_write_out *out) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct quota_change change;
+  int rc =
+      virtiofs_passthrough_before_change(req, (int)in->handle, (in->write_flags & VIRTIOFS_WRITE_KILL_SUIDGID) != 0);
+  if (rc != 0)
+    return rc;
+  const int flags = write_flags(req, in);
+  rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node), (int)in->handle,
+                                        (flags & RWF_APPEND) != 0 ? UINT64_MAX : in->offset, in->size, &change);
+  if (rc != 0)
+    return rc;
+  rc = write_all(req, in, flags, out);
+  virtiofs_passthrough_quota_end(fs, &change);
+  if (rc == 0 && (flags & (RWF_SYNC | RWF_DSYNC)) == 0)
+    virtiofs_passthrough_dirty_wrote(fs, (int)in->handle, out->size);
+  return rc;
+}
+
 static int sync_fd(int fd, bool data_only) {
   int rc = data_only ? fdatasync(fd) : fsync(fd);
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
 }
 
 int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
-  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
-  return sync_fd((int)in->handle, in->data_only);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  virtiofs_passthrough_cred_any(fs);
+  uint64_t dirty = virtiofs_passthrough_dirty_sync(fs, (int)in->handle);
+  int rc = sync_fd((int)in->handle, in->data_only);
+  virtiofs_passthrough_dirty_synced(fs, (int)in->handle, dirty, rc);
+  return rc;
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
@@ -221,15 +250,30 @@ int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_f
   return close(fd) == 0 || errno == EINTR ? 0 : virtiofs_passthrough_error(errno);
 }
 
-int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
-  int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
-  if (rc != 0)
-    return rc;
-  size_may_be(in->node, UINT64_MAX);
+static int allocate(const struct virtiofs_fallocate_in *in) {
+  int rc;
   do
     rc = fallocate((int)in->handle, (int)in->mode, (off_t)in->offset, (off_t)in->length);
   while (rc != 0 && errno == EINTR);
   return rc == 0 ? 0 : virtiofs_passthrough_error(errno);
+}
+
+int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtiofs_fallocate_in *in) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const bool adds = (in->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) == 0;
+  struct quota_change change;
+  if (!virtiofs_passthrough_quota_allows(fs, in->mode))
+    return -EOPNOTSUPP;
+  int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
+  if (rc == 0)
+    rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node), (int)in->handle, in->offset,
+                                          adds ? in->length : 0, &change);
+  if (rc != 0)
+    return rc;
+  size_may_be(in->node, UINT64_MAX);
+  rc = allocate(in);
+  virtiofs_passthrough_quota_end(fs, &change);
+  return rc;
 }
 
 int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_lseek_in *in,
@@ -247,6 +291,13 @@ int virtiofs_passthrough_lseek(struct virtiofs_req *req, const struct virtiofs_l
 
 enum { COPY_MAX = 0x7ffff000 }; /* Linux does no more at once */
 
+static size_t no_more_than_there_is(int fd, uint64_t offset, size_t len) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < offset)
+    return 0;
+  return (uint64_t)st.st_size - offset < len ? (size_t)((uint64_t)st.st_size - offset) : len;
+}
+
 /* Where the host can't copy between two file systems, it says so, and the guest copies by reading and writing. */
 int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct virtiofs_copy_file_range_in *in,
                                          struct virtiofs_copy_file_range_out *out) {
@@ -257,13 +308,24 @@ int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct 
     return rc;
   off_t from = (off_t)in->offset, to = (off_t)in->offset_out;
   size_t len = in->len < COPY_MAX ? (size_t)in->len : COPY_MAX;
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct quota_change change;
+  if (fs->quota != NULL) /* a guest asks for more than there is */
+    len = no_more_than_there_is((int)in->handle, in->offset, len);
+  rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node_out), (int)in->handle_out,
+                                        in->offset_out, len, &change);
+  if (rc != 0)
+    return rc;
   ssize_t n;
   do
     n = copy_file_range((int)in->handle, &from, (int)in->handle_out, &to, len, (unsigned)in->flags);
   while (n < 0 && errno == EINTR);
-  if (n < 0)
-    return virtiofs_passthrough_error(errno);
+  rc = n < 0 ? virtiofs_passthrough_error(errno) : 0;
+  virtiofs_passthrough_quota_end(fs, &change);
+  if (rc != 0)
+    return rc;
   out->size = (uint64_t)n;
+  virtiofs_passthrough_dirty_wrote(fs, (int)in->handle_out, out->size);
   size_may_be(in->node_out, in->offset_out + out->size);
   return 0;
 }

@@ -118,6 +118,7 @@ int virtiofs_passthrough_table_init(struct inode_table *table) {
 
 static void inode_free(struct virtiofs_passthrough *fs, struct inode *inode) {
   struct mount *mount = inode->mount;
+  virtiofs_passthrough_quota_forgotten(fs, inode);
   virtiofs_passthrough_fd_drop(fs, inode);
   free(inode);
   virtiofs_passthrough_mount_put(fs, mount);

@@ -16,6 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** inode.flags, with a quota: inode.charged is known. */
+#define INODE_CHARGED 4U
+/** inode.flags, with a quota: it has no name any more. */
+#define INODE_ORPHAN 8U
+
 struct handle;
 struct mount;
 struct statx;
@@ -37,6 +42,7 @@ struct inode {
    * so it orders nothing. UINT64_MAX: not known. */
   atomic_uint_least64_t size;
   atomic_uint_least64_t cell; /**< its descriptor; fdcache.c */
+  uint64_t charged;           /**< with a quota: what a regular file's contents cost, in bytes; of quota.c's lock */
   uint32_t dev;
   uint32_t cache_at; /**< fdcache.c */
   int32_t handle_type;

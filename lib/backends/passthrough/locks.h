@@ -34,7 +34,7 @@ enum {
    * that have locks there, each of which has a descriptor. */
   LOCK_MAX = 8192,
   LOCK_MAX_MOST = 1 << 20,
-  LOCK_WAITERS = 48,      /* of a guest if nothing else is said: some room is left in a small queue for who unlocks */
+  LOCK_WAITERS = 48, /* of a guest if nothing else is said: some room is left in a small queue for who unlocks */
   LOCK_BUCKETS = 1024,
 };
 
@@ -77,9 +77,9 @@ struct lock_waiter {
   struct lock_owner *owner; /* used; NULL: flock(2) */
   uint64_t due_ns;          /* UINT64_MAX: when somebody here unlocks */
   uint64_t interval_ns;
-  bool busy;      /* somebody works on it with the table unlocked, and he alone gives the answer */
-  bool woken;     /* meanwhile */
-  int cancelled;  /* meanwhile: the answer, if it isn't had; 0: not */
+  bool busy;     /* somebody works on it with the table unlocked, and he alone gives the answer */
+  bool woken;    /* meanwhile */
+  int cancelled; /* meanwhile: the answer, if it isn't had; 0: not */
 };
 
 struct locks {

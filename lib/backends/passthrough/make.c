@@ -114,6 +114,19 @@ static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int f
   return rc == 0 ? file : rc;
 }
 
+/* The same, as one file more. */
+static int make_open(struct virtiofs_req *req, int dirfd, const char *name, int flags, mode_t mode,
+                     const struct virtiofs_extensions *extensions) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  int rc = virtiofs_passthrough_quota_make(fs);
+  if (rc != 0)
+    return rc;
+  int file = open_new(req, dirfd, name, flags, mode, extensions);
+  if (file < 0)
+    virtiofs_passthrough_quota_unmade(fs);
+  return file;
+}
+
 static int make_on_host(int dirfd, const struct thing *thing, mode_t mode) {
   int rc;
   switch (thing->mode & S_IFMT) {
@@ -166,6 +179,11 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
   int rc = virtiofs_passthrough_fd_take(fs, fds);
   if (rc != 0)
     return rc;
+  rc = virtiofs_passthrough_quota_make(fs);
+  if (rc != 0) {
+    virtiofs_passthrough_fd_give(fs, fds);
+    return rc;
+  }
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, thing->mode, thing->umask);
   struct acting as = {.label = {.later = false}};
   if (S_ISREG(thing->mode) && fs->security_label && thing->extensions->size > 0) {
@@ -178,10 +196,13 @@ static int make_in(struct virtiofs_req *req, int dirfd, const struct thing *thin
     }
   }
   if (rc != 0) {
+    virtiofs_passthrough_quota_unmade(fs);
     virtiofs_passthrough_fd_give(fs, fds);
     return rc;
   }
   rc = virtiofs_passthrough_walk_new(fs, parent, dirfd, thing->name, thing->mode & S_IFMT, out);
+  if (rc == 0)
+    virtiofs_passthrough_quota_made(fs, virtiofs_passthrough_node(out->node), true, &out->attr);
   return rc == 0 && as.label.later ? set_label(fs, dirfd, thing, &as.label, out) : rc;
 }
 
@@ -239,19 +260,28 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
 }
 
 /* What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one. */
-static int give_created(struct virtiofs_passthrough *fs, const struct inode *parent, int file,
+static int give_created(struct virtiofs_passthrough *fs, const struct inode *parent, int file, bool named,
                         struct virtiofs_create_out *out) {
   int rc = virtiofs_passthrough_enter_made(fs, parent, file, &out->entry);
-  if (rc != 0)
+  if (rc != 0) {
     virtiofs_passthrough_fd_close(fs, file);
-  else
-    out->open.handle = (uint64_t)file;
-  return rc;
+    return rc;
+  }
+  struct inode *inode = virtiofs_passthrough_node(out->entry.node);
+  virtiofs_passthrough_quota_made(fs, inode, named, &out->entry.attr);
+  file = virtiofs_passthrough_quota_opened(fs, inode, file);
+  if (file < 0) {
+    virtiofs_passthrough_fd_give(fs, 1);
+    virtiofs_passthrough_inode_put(fs, inode, 1);
+    return file;
+  }
+  out->open.handle = (uint64_t)file;
+  return 0;
 }
 
 /* Opens with what the caller's own ids allow on the host, no more. */
-static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, int fd,
-                          const struct virtiofs_create_in *in, uint32_t *keep) {
+static int open_as_caller(struct virtiofs_req *req, struct inode *inode, int fd, const struct virtiofs_create_in *in,
+                          uint32_t *keep) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   int rc = virtiofs_passthrough_fd_take(fs, 1);
   if (rc != 0)
@@ -264,6 +294,7 @@ static int open_as_caller(struct virtiofs_req *req, const struct inode *inode, i
     virtiofs_passthrough_cred_end(fs);
   }
   file = virtiofs_passthrough_opened(req, file, in->flags, keep);
+  file = virtiofs_passthrough_quota_opened(fs, inode, file);
   if (file < 0)
     virtiofs_passthrough_fd_give(fs, 1);
   return file;
@@ -310,14 +341,15 @@ static int create_in(struct virtiofs_req *req, int dirfd, const struct virtiofs_
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
-  int file = open_new(req, dirfd, in->name.str, flags, mode, &in->extensions);
+  int file = make_open(req, dirfd, in->name.str, flags, mode, &in->extensions);
   file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
-    return give_created(fs, parent, file, out);
+    return give_created(fs, parent, file, true, out);
   virtiofs_passthrough_fd_give(fs, fds);
-  if (file == -EEXIST && (in->flags & O_EXCL) == 0)
-    return open_existing(req, dirfd, in, out);
-  return file;
+  if ((file != -EEXIST && file != -EDQUOT) || (in->flags & O_EXCL) != 0)
+    return file;
+  rc = open_existing(req, dirfd, in, out);
+  return file == -EDQUOT && rc == -ENOENT ? file : rc;
 }
 
 int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
@@ -344,10 +376,10 @@ static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs
   if (rc != 0)
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
-  int file = open_new(req, dirfd, NULL, flags, mode, &in->extensions);
+  int file = make_open(req, dirfd, NULL, flags, mode, &in->extensions);
   file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
-    return give_created(fs, parent, file, out);
+    return give_created(fs, parent, file, false, out);
   virtiofs_passthrough_fd_give(fs, fds);
   return file;
 }

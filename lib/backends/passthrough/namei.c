@@ -31,7 +31,10 @@ static int remove_name(struct virtiofs_req *req, uint64_t parent, const struct v
   int fd = virtiofs_passthrough_fd_borrow(fs, dir);
   if (fd < 0)
     return fd;
+  struct quota_victim victim;
+  virtiofs_passthrough_quota_victim(fs, dir, fd, name->str, &victim);
   int rc = unlinkat(fd, name->str, flags) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_quota_removed(fs, &victim, rc);
   virtiofs_passthrough_fd_return(fs, dir, fd);
   return rc;
 }
@@ -44,7 +47,7 @@ int virtiofs_passthrough_rmdir(struct virtiofs_req *req, const struct virtiofs_r
   return remove_name(req, in->parent, &in->name, AT_REMOVEDIR);
 }
 
-static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
+static int rename_on_host(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
   /* Only a whiteout makes something that has an owner; the rest of the renaming needs what the server may do. */
   bool makes = (in->flags & VIRTIOFS_RENAME_WHITEOUT) != 0;
   if (makes) {
@@ -57,6 +60,23 @@ static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *
     rc = virtiofs_passthrough_error(errno);
   if (makes)
     virtiofs_passthrough_cred_end(virtiofs_req_fs(req));
+  return rc;
+}
+
+/* What had the new name may be gone afterwards; a whiteout is one more file. */
+static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  const bool makes = (in->flags & VIRTIOFS_RENAME_WHITEOUT) != 0;
+  struct quota_victim victim = {.inode = NULL};
+  int rc = makes ? virtiofs_passthrough_quota_make(fs) : 0;
+  if (rc != 0)
+    return rc;
+  if ((in->flags & (VIRTIOFS_RENAME_NOREPLACE | VIRTIOFS_RENAME_EXCHANGE)) == 0)
+    virtiofs_passthrough_quota_victim(fs, virtiofs_passthrough_node(in->new_parent), to, in->new_name.str, &victim);
+  rc = rename_on_host(req, in, from, to);
+  virtiofs_passthrough_quota_removed(fs, &victim, rc);
+  if (makes && rc != 0)
+    virtiofs_passthrough_quota_unmade(fs);
   return rc;
 }
 
@@ -98,6 +118,8 @@ int virtiofs_passthrough_link(struct virtiofs_req *req, const struct virtiofs_li
     return fd;
   struct statx stx;
   int rc = link_at(fs, fd, virtiofs_passthrough_node(in->new_parent), in->name.str);
+  if (rc == 0)
+    virtiofs_passthrough_quota_linked(fs, inode);
   if (rc == 0)
     rc = virtiofs_passthrough_stat(fd, &stx);
   virtiofs_passthrough_fd_return(fs, inode, fd);

@@ -182,6 +182,27 @@ static int set_locks(struct virtiofs_passthrough *fs, const struct virtiofs_pass
              : 0;
 }
 
+static int count_quota(struct virtiofs_passthrough *fs) {
+  int fd = virtiofs_passthrough_fd_borrow(fs, fs->root);
+  int dir = fd < 0 ? fd : virtiofs_passthrough_reopen(fs, fd, O_RDONLY | O_DIRECTORY);
+  if (fd >= 0)
+    virtiofs_passthrough_fd_return(fs, fs->root, fd);
+  int rc = dir < 0 ? dir : virtiofs_passthrough_quota_count(fs->quota, dir);
+  if (rc != 0)
+    virtiofs_log_write(&fs->log, VIRTIOFS_LOG_ERROR, "passthrough", "can't count what there is for the quota: error %d",
+                       -rc);
+  return rc;
+}
+
+/* What a guest writes to a mapping grows a file with nobody being asked. */
+static int set_quota(struct virtiofs_passthrough *fs, const struct virtiofs_passthrough_config *wanted) {
+  if (wanted->quota_bytes == 0)
+    return wanted->quota_inodes != 0 || wanted->quota_scan ? -EINVAL : 0;
+  int rc = virtiofs_passthrough_quota_new(&fs->quota, wanted->quota_bytes, wanted->quota_inodes);
+  fs->dax = VIRTIOFS_PASSTHROUGH_DAX_NEVER;
+  return rc == 0 && wanted->quota_scan ? count_quota(fs) : rc;
+}
+
 int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct virtiofs_passthrough_config *config) {
   struct virtiofs_passthrough_config wanted;
   *out = NULL;
@@ -225,6 +246,10 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     virtiofs_passthrough_label_init(fs, wanted.proc_fd > 0 ? wanted.task_fd : -1);
   if (rc == 0)
     rc = set_locks(fs, &wanted);
+  if (rc == 0)
+    rc = set_quota(fs, &wanted);
+  if (rc == 0 && wanted.max_dirty != 0)
+    rc = virtiofs_passthrough_dirty_new(&fs->dirty, wanted.max_dirty);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -239,6 +264,8 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   virtiofs_passthrough_locks_free(fs->locks);
   virtiofs_passthrough_sweeper_fini(&fs->sweeper);
   virtiofs_passthrough_table_fini(fs);
+  virtiofs_passthrough_quota_free(fs->quota);
+  virtiofs_passthrough_dirty_free(fs->dirty);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   pthread_mutex_destroy(&fs->mounts.lock);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);

@@ -9,11 +9,13 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/caching.h"
+#include "backends/passthrough/dirty.h"
 #include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
 #include "backends/passthrough/locks.h"
 #include "backends/passthrough/mount.h"
+#include "backends/passthrough/quota.h"
 #include "backends/passthrough/sweep.h"
 #include "backends/passthrough/xattrmap.h"
 
@@ -46,6 +48,8 @@ struct virtiofs_passthrough {
   enum virtiofs_passthrough_dax dax;
   bool posix_lock, flock; /**< locks of fcntl(2), of flock(2), are kept here */
   struct locks *locks;    /**< NULL: neither */
+  struct quota *quota;    /**< NULL: none */
+  struct dirty *dirty;    /**< NULL: no limit */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
@@ -165,8 +169,7 @@ int virtiofs_passthrough_enter_made(struct virtiofs_passthrough *fs, const struc
  *
  * Not paid for here. Return: a descriptor; -EISDIR, -ELOOP or -ENXIO for what is no regular file; -errno.
  */
-int virtiofs_passthrough_open_file(const struct virtiofs_passthrough *fs, const struct inode *inode, int fd,
-                                   uint32_t flags);
+int virtiofs_passthrough_open_file(struct virtiofs_passthrough *fs, struct inode *inode, int fd, uint32_t flags);
 
 /**
  * virtiofs_passthrough_open_flags - those of the guest's open(2) flags that go to the host

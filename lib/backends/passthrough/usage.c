@@ -32,6 +32,16 @@ void virtiofs_passthrough_usage(struct virtiofs_passthrough *fs, struct virtiofs
                                              .max_descriptors = (uint64_t)fs->fd_limit};
   if (fs->locks != NULL)
     count_locks(fs->locks, &usage);
+  if (fs->quota != NULL) {
+    usage.quota_bytes = atomic_load(&fs->quota->bytes.used);
+    usage.max_quota_bytes = fs->quota->bytes.max;
+    usage.quota_inodes = atomic_load(&fs->quota->inodes.used);
+    usage.max_quota_inodes = fs->quota->inodes.max;
+  }
+  if (fs->dirty != NULL) {
+    usage.dirty = atomic_load(&fs->dirty->bytes);
+    usage.max_dirty = fs->dirty->max;
+  }
   memset(out, 0, size);
   memcpy(out, &usage, size < sizeof(usage) ? size : sizeof(usage));
 }

@@ -88,13 +88,19 @@ static int set_value(struct virtiofs_passthrough *fs, const struct virtiofs_setx
   int fd = virtiofs_passthrough_fd_borrow(fs, inode);
   if (fd < 0)
     return fd;
-  int rc = 0;
+  struct quota_change change;
+  int rc = virtiofs_passthrough_quota_begin(fs, inode, fd, 0, size, &change);
+  if (rc != 0) {
+    virtiofs_passthrough_fd_return(fs, inode, fd);
+    return rc;
+  }
   (void)virtiofs_passthrough_cred_fsetid(fs, true); /* whether an ACL takes set-group-id away is the guest's to say */
   if (setxattr(virtiofs_passthrough_proc_path(fs, fd).str, name, value, size, (int)in->flags) != 0)
     rc = virtiofs_passthrough_error(errno);
   bool kills = (in->setxattr_flags & VIRTIOFS_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name, acl_access) == 0;
   if (rc == 0 && kills)
     rc = kill_sgid(fs, fd);
+  virtiofs_passthrough_quota_end(fs, &change);
   virtiofs_passthrough_fd_return(fs, inode, fd);
   return rc;
 }
@@ -212,7 +218,11 @@ int virtiofs_passthrough_removexattr(struct virtiofs_req *req, const struct virt
   int fd = rc == 0 ? virtiofs_passthrough_fd_borrow(fs, inode) : rc;
   if (fd < 0)
     return fd;
-  rc = removexattr(virtiofs_passthrough_proc_path(fs, fd).str, name.str) == 0 ? 0 : virtiofs_passthrough_error(errno);
+  struct quota_change change;
+  rc = virtiofs_passthrough_quota_begin(fs, inode, fd, 0, 0, &change);
+  if (rc == 0 && removexattr(virtiofs_passthrough_proc_path(fs, fd).str, name.str) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_quota_end(fs, &change);
   virtiofs_passthrough_fd_return(fs, inode, fd);
   return rc;
 }
