@@ -117,6 +117,7 @@ refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --
   for quota in '' 0 65535 63K 2000T 1M, 1M,inodes=0 1M,inodes= 1M,files=5 -5M 1X; do
     refuses "--quota must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --quota "$quota"
   done
+  refuses "--max-dirty must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-dirty 1K
   refuses "--quota-scan is nothing without" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --quota-scan
   refuses "--max-handles must be" "$hello" --socket-path "$dir/s" --max-handles +5
   local rate

@@ -1,8 +1,220 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of shares: they come, start, serve, and leave nothing. */
-#include "shares_rig.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-enum { CYCLES = 200 };
+#include <argp.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/metrics.h"
+#include "daemon/shares.h"
+#include "support/shares_program.h"
+
+enum { PATIENCE_MS = 60000, CYCLES = 200 };
+
+/* ---- The rig ---- */
+
+static struct shares_program_counts *counts;
+
+struct rig {
+  char dir[40], path[80];
+  struct virtiofs_daemon_config config;
+  struct virtiofs_daemon_share_setup setup;
+  struct virtiofs_daemon_options options;
+  struct virtiofs_ops ops;
+  struct virtiofs_daemon_shares *shares;
+  int fds;
+};
+
+static int open_fds(void) {
+  int n = 0;
+  DIR *dir = opendir("/proc/self/fd");
+  assert_non_null(dir);
+  while (readdir(dir) != NULL)
+    n++;
+  closedir(dir);
+  return n;
+}
+
+static void discard(void *ctx, enum virtiofs_log_level level, const char *tag, const char *format, va_list args) {
+  struct rig *rig = ctx;
+  (void)format;
+  (void)args;
+  assert_in_range(level, VIRTIOFS_LOG_ERROR, VIRTIOFS_LOG_TRACE);
+  assert_non_null(strchr(tag, '/')); /* NAME/WHO */
+  assert_non_null(rig);
+}
+
+static int setup(void **state) {
+  counts = shares_program_counts();
+  struct rig *rig = calloc(1, sizeof *rig);
+  assert_non_null(rig);
+  rig->fds = open_fds();
+  (void)strcpy(rig->dir, "/tmp/virtiofs-shares-XXXXXX");
+  assert_non_null(mkdtemp(rig->dir));
+  (void)snprintf(rig->path, sizeof rig->path, "%s/socket", rig->dir);
+  counts->made = counts->freed = counts->started = counts->stopped = 0;
+  counts->gate = eventfd(0, EFD_CLOEXEC);
+  rig->ops = (struct virtiofs_ops){.size = sizeof rig->ops, .getattr = shares_program_getattr};
+  rig->config = shares_program_config();
+  rig->options =
+      (struct virtiofs_daemon_options){.fd = -1, .socket_path = rig->path, .sandbox = {.mode = VIRTIOFS_SANDBOX_NONE}};
+  rig->setup = (struct virtiofs_daemon_share_setup){.program = "test",
+                                                    .config = &rig->config,
+                                                    .options = &rig->options,
+                                                    .ops = &rig->ops,
+                                                    .fs = strdup("main"),
+                                                    .log = {.fn = discard, .ctx = rig, .level = VIRTIOFS_LOG_INFO}};
+  assert_int_equal(virtiofs_daemon_metrics_open(&rig->setup.metrics, "test", NULL, &rig->setup.log), 0);
+  assert_int_equal(virtiofs_daemon_shares_new(&rig->shares, &rig->setup), 0);
+  *state = rig;
+  return 0;
+}
+
+static int teardown(void **state) {
+  struct rig *rig = *state;
+  virtiofs_daemon_shares_free(rig->shares);
+  virtiofs_daemon_metrics_close(rig->setup.metrics);
+  close(counts->gate);
+  free(rig->setup.fs);
+  assert_int_equal(counts->made, counts->freed);
+  assert_int_equal(counts->started, counts->stopped);
+  assert_int_equal(rmdir(rig->dir), 0); /* no socket is left, and no lock */
+  assert_int_equal(open_fds(), rig->fds);
+  free(rig);
+  return 0;
+}
+
+/* ---- What is done to it ---- */
+
+static struct virtiofs_daemon_request request_of(const char *format, ...) VIRTIOFS_PRINTF(1, 2);
+
+static struct virtiofs_daemon_request request_of(const char *format, ...) {
+  struct virtiofs_daemon_request request;
+  struct virtiofs_daemon_error error;
+  char line[1000];
+  va_list args;
+  va_start(args, format);
+  int len = vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  assert_int_equal(virtiofs_daemon_request_parse(&request, line, (size_t)len, &error), 0);
+  return request;
+}
+
+static int add_request(struct rig *rig, struct virtiofs_daemon_request request, struct virtiofs_daemon_error *error) {
+  int fds[VIRTIOFS_DAEMON_FDS] = {-1, -1, -1};
+  uint64_t serial;
+  int rc = virtiofs_daemon_shares_add(rig->shares, &request, fds, &serial, error);
+  assert_null(request.json);
+  if (rc == 0)
+    assert_int_equal(virtiofs_daemon_shares_run(rig->shares), 0);
+  else
+    assert_int_equal(error->code, rc);
+  return rc;
+}
+
+/* A share at DIR/NAME, with more members. */
+static int try_add(struct rig *rig, const char *name, const char *more, struct virtiofs_daemon_error *error) {
+  return add_request(
+      rig, request_of("{\"command\":\"add\",\"name\":\"%s\",\"socket-path\":\"%s/%s\"%s}", name, rig->dir, name, more),
+      error);
+}
+
+static void add(struct rig *rig, const char *name, const char *more) {
+  struct virtiofs_daemon_error error;
+  if (try_add(rig, name, more, &error) != 0)
+    fail_msg("%s", error.text);
+}
+
+struct looking {
+  const char *name;
+  bool found;
+  struct virtiofs_daemon_share_view view;
+};
+
+static bool look(void *ctx, const struct virtiofs_daemon_share_view *view) {
+  struct looking *looking = ctx;
+  if (strcmp(view->name, looking->name) != 0)
+    return true;
+  looking->view = *view;
+  looking->found = true;
+  return false;
+}
+
+static bool find(struct rig *rig, const char *name, struct virtiofs_daemon_share_view *view) {
+  struct looking looking = {.name = name};
+  virtiofs_daemon_shares_each(rig->shares, look, &looking);
+  *view = looking.view;
+  return looking.found;
+}
+
+static struct virtiofs_daemon_share_view await(struct rig *rig, const char *name,
+                                               enum virtiofs_daemon_share_state state) {
+  struct virtiofs_daemon_share_view view;
+  for (;;) {
+    virtiofs_daemon_shares_changed(rig->shares);
+    assert_true(find(rig, name, &view));
+    if (view.state == state)
+      return view;
+    struct pollfd fd = {.fd = virtiofs_daemon_shares_fd(rig->shares), .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+  }
+}
+
+static void remove_share(struct rig *rig, const char *name, bool now) {
+  struct virtiofs_daemon_share_view view;
+  uint64_t serial;
+  assert_int_equal(virtiofs_daemon_shares_remove(rig->shares, name, now, &serial), 0);
+  view = await(rig, name, VIRTIOFS_DAEMON_SHARE_ENDED);
+  assert_int_equal(view.serial, serial);
+  assert_true(view.removed);
+  virtiofs_daemon_shares_forget(rig->shares, serial);
+  assert_false(find(rig, name, &view));
+}
+
+static int try_connect(struct rig *rig, const char *name) {
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s/%s", rig->dir, name);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_true(fd >= 0);
+  if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0)
+    return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+/* Until the share sees it. */
+static int connect_to(struct rig *rig, const char *name) {
+  struct virtiofs_daemon_share_view view;
+  int fd = try_connect(rig, name);
+  assert_true(fd >= 0);
+  do {
+    assert_true(find(rig, name, &view));
+    (void)sched_yield();
+  } while (!view.info.connected);
+  return fd;
+}
+
+/* ---- Tests ---- */
 
 static void they_come_and_go(void **state) {
   struct rig *rig = *state;
@@ -42,7 +254,7 @@ static void the_one_of_the_command_line(void **state) {
   assert_int_equal(virtiofs_daemon_shares_run(rig->shares), 0);
   assert_string_equal(await(rig, "main", VIRTIOFS_DAEMON_SHARE_SERVING).socket_path, rig->path);
   assert_int_equal(try_add(rig, "main", "", &error), -EEXIST);
-  assert_int_equal(counts.made, 0);
+  assert_int_equal(counts->made, 0);
   remove_share(rig, "main", true);
 }
 
@@ -114,7 +326,7 @@ static void one_that_is_slow(void **state) {
   assert_int_equal(virtiofs_daemon_shares_remove(rig->shares, "slow", false, &serial), 0);
   assert_true(find(rig, "slow", &view));
   assert_int_equal(view.state, VIRTIOFS_DAEMON_SHARE_STARTING);
-  assert_int_equal(eventfd_write(counts.gate, 1), 0);
+  assert_int_equal(eventfd_write(counts->gate, 1), 0);
   view = await(rig, "slow", VIRTIOFS_DAEMON_SHARE_ENDED);
   assert_int_equal(view.rc, 0);
 }
@@ -233,7 +445,7 @@ static void over_and_over(void **state) {
       close(fd);
   }
   assert_int_equal(open_fds(), before);
-  assert_int_equal(counts.freed, CYCLES);
+  assert_int_equal(counts->freed, CYCLES);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
