@@ -10,10 +10,10 @@
 
 #define LOCKS_MAX (1U << 20)
 #define BYTES_MAX (UINT64_C(1) << 50)
-#define QUOTA_MIN 65536U
+#define BYTES_MIN 65536U
 
 /* Options that have no letter; those of the program's other files have other keys. */
-enum { MAX_LOCKS = 0x700, QUOTA, QUOTA_SCAN };
+enum { MAX_LOCKS = 0x700, QUOTA, QUOTA_SCAN, MAX_DIRTY };
 
 static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value) {
   char *end;
@@ -36,7 +36,7 @@ static bool bytes(const char *text, size_t len, uint64_t *value) {
   digits[len] = 0;
   bool right = number(digits, 1, BYTES_MAX >> shift, value);
   *value <<= shift;
-  return right && *value >= QUOTA_MIN;
+  return right && *value >= BYTES_MIN;
 }
 
 static error_t parse_quota(const struct argp_state *state, struct limits *limits, const char *text) {
@@ -66,6 +66,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case QUOTA_SCAN:
     limits->quota_scan = true;
     return 0;
+  case MAX_DIRTY:
+    if (!bytes(arg, strlen(arg), &limits->max_dirty))
+      return virtiofs_daemon_option_error(state, "--max-dirty must be 64K to 1024T of bytes, not '%s'", arg);
+    return 0;
   case ARGP_KEY_END:
     if (limits->quota_scan && limits->quota_bytes == 0)
       return virtiofs_daemon_option_error(state, "--quota-scan is nothing without --quota");
@@ -80,6 +84,8 @@ static const struct argp_option options[] = {
     {"quota", QUOTA, "BYTES[,inodes=N]", 0,
      "What guests may add to the directory, with K, M, G or T after the number for more, and how many files", 0},
     {"quota-scan", QUOTA_SCAN, NULL, 0, "What is there at first counts, too", 0},
+    {"max-dirty", MAX_DIRTY, "BYTES", 0,
+     "What guests may have written that isn't on its way to the disk, with K, M, G or T after the number for more", 0},
     {0},
 };
 
@@ -90,6 +96,7 @@ void limits_into(const struct limits *limits, struct virtiofs_passthrough_config
   config->quota_bytes = limits->quota_bytes;
   config->quota_inodes = limits->quota_inodes;
   config->quota_scan = limits->quota_scan;
+  config->max_dirty = limits->max_dirty;
 }
 
 void limits_metrics(void *fs, struct virtiofs_metrics *metrics) {
@@ -111,6 +118,10 @@ void limits_metrics(void *fs, struct virtiofs_metrics *metrics) {
                          usage.quota_inodes);
   virtiofs_metrics_gauge(metrics, "virtiofs_passthrough_quota_inodes_limit", "Files that there may be.",
                          usage.max_quota_inodes);
+  virtiofs_metrics_gauge(metrics, "virtiofs_passthrough_dirty_bytes", "Bytes that are not on their way to the disk.",
+                         usage.dirty);
+  virtiofs_metrics_gauge(metrics, "virtiofs_passthrough_dirty_bytes_limit",
+                         "Bytes of these that there may be; 0: they aren't counted.", usage.max_dirty);
   virtiofs_metrics_gauge(metrics, "virtiofs_passthrough_lock_waiters", "Locks that are waited for.",
                          usage.lock_waiters);
   virtiofs_metrics_gauge(metrics, "virtiofs_passthrough_lock_waiters_limit", "Locks that may be waited for.",

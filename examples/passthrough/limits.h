@@ -15,6 +15,7 @@ struct limits {
   uint32_t max_locks;
   uint64_t quota_bytes, quota_inodes;
   bool quota_scan;
+  uint64_t max_dirty;
 };
 
 extern const struct argp limits_argp;

@@ -104,6 +104,9 @@ struct virtiofs_passthrough_config {
   uint64_t quota_bytes;
   uint64_t quota_inodes; /**< the same for files of any type; 0: one for each 4096 of @quota_bytes; not without that */
   bool quota_scan;    /**< what is there at first counts: all of it is looked at, once, in virtiofs_passthrough_new() */
+  uint64_t max_dirty; /**< bytes that guests may have written and the host not begun to write to the disk: who writes
+                           more waits until some of it is there; 0: as the host has it for all. Without pool threads a
+                           whole queue waits. What is written to a DAX window isn't counted */
   uint32_t max_locks; /**< ranges that one guest may have locked by fcntl(2), and processes of it with locks on a file,
                           1 .. 2^20 of each, then ENOLCK; 0: 8192 */
   uint32_t lock_waiters; /**< most locks of one guest that are waited for, then ENOLCK; 0: 48. To be smaller than the
@@ -173,9 +176,10 @@ struct virtiofs_passthrough_usage {
   uint64_t locks;                          /**< of fcntl(2): ranges of files */
   uint64_t quota_bytes, max_quota_bytes;   /**< used of the quota; 0, 0: there is none */
   uint64_t quota_inodes, max_quota_inodes; /**< the same of files */
-  uint64_t lock_waiters;                   /**< locks that are waited for */
-  uint64_t max_locks;                      /**< of one guest; 0: locks stay in the guests, as the next */
-  uint64_t max_lock_waiters;               /**< of one guest; 0: locks stay in the guests */
+  uint64_t dirty, max_dirty; /**< bytes that are written and not on their way to the disk; 0, 0: they aren't counted */
+  uint64_t lock_waiters;     /**< locks that are waited for */
+  uint64_t max_locks;        /**< of one guest; 0: locks stay in the guests, as the next */
+  uint64_t max_lock_waiters; /**< of one guest; 0: locks stay in the guests */
 };
 
 /**

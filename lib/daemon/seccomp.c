@@ -3,6 +3,7 @@
 #include <virtiofs/sandbox.h>
 
 #include <errno.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
 #include <sched.h>
@@ -48,7 +49,7 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
 
 /* None of these is called for each request. */
 static int add_with_arguments(scmp_filter_ctx filter) {
-  static const unsigned long requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR};
+  static const unsigned long requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP};
   static const uint64_t names[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA};
   static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)};
   int rc = 0;

@@ -5,7 +5,6 @@
 
 #include <linux/falloc.h>
 #include <pthread.h>
-#include <sys/statvfs.h>
 
 enum { KIB = 1024, MIB = 1024 * KIB, CHUNK = 64 * KIB };
 
@@ -21,8 +20,12 @@ static void serve(struct share *s, uint64_t bytes, uint64_t inodes, bool scan) {
                      .quota_bytes = bytes, .quota_inodes = inodes, .quota_scan = scan, .xattr = true});
 }
 
+/* What XFS sets aside behind the end of a file that grows isn't charged, but for a little. */
 static uint64_t host_bytes(const struct share *s, const char *name) {
-  return (uint64_t)share_stat(s, name).st_blocks * 512;
+  struct stat st = share_stat(s, name);
+  uint64_t blocks = (uint64_t)st.st_blocks * 512, unit = (uint64_t)st.st_blksize;
+  uint64_t most = ((uint64_t)st.st_size / unit + 1) * unit + CHUNK;
+  return blocks < most ? blocks : most;
 }
 
 /* A chunk at @offset; what write said. */
@@ -93,12 +96,12 @@ static void contents_are_charged(void **state) {
   uint64_t handle = f.open.handle, node = f.entry.node;
   assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
   uint64_t size = fill(s, handle);
-  assert_true(size >= MIB - 2 * CHUNK && size <= MIB);
+  assert_true(size >= MIB - 3 * CHUNK && size <= MIB);
   assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
   assert_int_equal(usage(s).max_quota_bytes, MIB);
   struct virtiofs_statfs_out st = statfs_of(s);
   assert_true(st.blocks * st.frsize <= MIB);
-  assert_true(st.bavail * st.frsize <= CHUNK && st.bavail <= st.bfree && st.bfree <= st.blocks);
+  assert_true(st.bavail * st.frsize <= 2 * CHUNK && st.bavail <= st.bfree && st.bfree <= st.blocks);
   /* What is there may be written again, to the last byte. */
   for (uint64_t at = 0; at < size; at += CHUNK)
     assert_int_equal(put(s, handle, at, CHUNK), CHUNK);
@@ -108,8 +111,9 @@ static void contents_are_charged(void **state) {
   assert_int_equal(set_size(s, node, 0), 0);
   assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
   assert_true(usage(s).quota_bytes < CHUNK);
-  assert_true(fill(s, handle) >= MIB - 2 * CHUNK);
+  assert_true(fill(s, handle) >= MIB - 3 * CHUNK);
   share_release(s, handle);
+  assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
   /* Opening may cut it off, too. */
   handle = share_open(s, node, O_WRONLY | O_TRUNC);
   assert_true(usage(s).quota_bytes < CHUNK);
@@ -123,7 +127,7 @@ static void holes_are_free_until_they_are_filled(void **state) {
   struct virtiofs_create_out f = create(s, "f");
   assert_int_equal(set_size(s, f.entry.node, 100 * (uint64_t)MIB), 0);
   assert_int_equal(put(s, f.open.handle, 99 * (uint64_t)MIB, CHUNK), CHUNK);
-  assert_true(usage(s).quota_bytes < 2 * CHUNK);
+  assert_true(usage(s).quota_bytes < 3 * CHUNK);
   (void)fill(s, f.open.handle);
   assert_int_equal(put(s, f.open.handle, 50 * (uint64_t)MIB, CHUNK), -EDQUOT);
   assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
@@ -141,15 +145,14 @@ static void room_may_be_made_first(void **state) {
   struct virtiofs_create_out f = create(s, "f"), g = create(s, "g");
   assert_int_equal(allocate(s, f.entry.node, f.open.handle, 0, 0, INT64_MAX / 2), -EDQUOT);
   assert_int_equal(allocate(s, f.entry.node, f.open.handle, 0, 0, MIB + 1), -EDQUOT);
+  assert_int_equal(allocate(s, f.entry.node, f.open.handle, FALLOC_FL_KEEP_SIZE, 0, CHUNK), -EOPNOTSUPP);
   if (allocate(s, f.entry.node, f.open.handle, 0, 0, MIB / 2) == 0) {
     assert_int_equal(usage(s).quota_bytes, host_bytes(s, "f"));
     s->opened = g.entry.node;
     (void)fill(s, g.open.handle);
     s->opened = f.entry.node;
     int rc = put(s, f.open.handle, MIB / 4, CHUNK); /* paid for, though never written */
-    struct statvfs st;
-    assert_int_equal(fstatvfs(s->fd, &st), 0);
-    assert_true(rc == CHUNK || rc == -EDQUOT); /* a host that can't tell (tmpfs) says no */
+    assert_true(rc == CHUNK || rc == -EDQUOT);      /* a host that can't tell (tmpfs) says no */
     assert_int_equal(put(s, f.open.handle, MIB, CHUNK), -EDQUOT);
   }
   share_release(s, f.open.handle);

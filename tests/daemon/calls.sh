@@ -145,6 +145,25 @@ PYTHON
   served
 }
 
+# Up to a quota, where the host is asked what a change would add, and beyond.
+by_quota() {
+  serve "$passthrough" --shared-dir "$share" --quota 4M,inodes=1000 --quota-scan "$@"
+  "$examples/mount/virtiofs-mount" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
+  mounter=$!
+  await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"
+  dd if=/dev/zero of="$mnt/file" bs=64K count=128 2>"$dir/out" && die 'more than the quota'
+  grep -q 'quota exceeded' "$dir/out" || die "beyond the quota: $(cat "$dir/out") $(why)"
+  dd if=/dev/zero of="$mnt/file" bs=64K count=8 conv=notrunc 2>/dev/null || die "what is there: $(why)"
+  truncate -s 1M "$mnt/file"
+  fallocate -l 64K "$mnt/other" || die "less again: $(why)"
+  cp "$mnt/other" "$mnt/third"
+  rm "$mnt"/*
+  umount "$mnt"
+  wait "$mounter" || die "$(cat "$dir/mount.log")"
+  mounter=
+  served
+}
+
 # The same without a virtual machine: what it takes to mount.
 by_mountpoint() {
   "$passthrough" --shared-dir "$share" --mountpoint "$mnt" --seccomp trap </dev/null >"$dir/log" 2>&1 &
@@ -209,6 +228,7 @@ step 'each request' one_by_one
 step 'each request, by descriptors' one_by_one --inode-file-handles=never
 step 'programs' by_programs
 step 'programs, by descriptors' by_programs --inode-file-handles=never
+step 'a quota' by_quota
 step 'a mount' by_mountpoint
 if [[ -x $dax ]]; then step 'a window' by_window; fi
 step 'operators' by_operators

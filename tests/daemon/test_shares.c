@@ -26,95 +26,13 @@
 
 #include "daemon/metrics.h"
 #include "daemon/shares.h"
+#include "support/shares_program.h"
 
 enum { PATIENCE_MS = 60000, CYCLES = 200 };
 
-/* ---- A program ---- */
-
-/* What the settings of its shares count. */
-static struct {
-  pthread_mutex_t lock;
-  int made, freed, started, stopped;
-  int gate; /* an eventfd that one start waits for; -1: none */
-} counts = {.lock = PTHREAD_MUTEX_INITIALIZER, .gate = -1};
-
-struct settings {
-  const char *name;
-  int dir_fd, number;
-  bool fails, waits;
-};
-
-static void count(int *what) {
-  pthread_mutex_lock(&counts.lock);
-  ++*what;
-  pthread_mutex_unlock(&counts.lock);
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct settings *settings = state->input;
-  switch (key) {
-  case 'n':
-    settings->number = atoi(arg);
-    return settings->number > 0 ? 0 : virtiofs_daemon_option_error(state, "--number must be above 0, not '%s'", arg);
-  case 'f':
-    settings->fails = true;
-    return 0;
-  case 'w':
-    settings->waits = true;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static int share_new(const struct virtiofs_daemon_share_in *in, void **fs) {
-  struct settings *settings = calloc(1, sizeof *settings);
-  assert_non_null(settings);
-  assert_string_equal(*fs, "main"); /* what the program is given */
-  if (strcmp(in->name, "impossible") == 0) {
-    free(settings);
-    return -EXDEV;
-  }
-  settings->name = in->name;
-  settings->dir_fd = in->dir_fd;
-  count(&counts.made);
-  *fs = settings;
-  return 0;
-}
-
-static void share_free(void *fs) {
-  count(&counts.freed);
-  free(fs);
-}
-
-static int start(void **fs, const struct virtiofs_log *log) {
-  struct settings *settings = *fs;
-  eventfd_t value;
-  if (settings->waits)
-    (void)eventfd_read(counts.gate, &value);
-  if (settings->fails) {
-    virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, "program", "number %d is out", settings->number);
-    virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, "program", "so nothing works");
-    return -EDOM;
-  }
-  count(&counts.started);
-  *fs = &settings->number;
-  return 0;
-}
-
-static void stop(void *fs) {
-  assert_true(*(int *)fs >= 0); /* it is still there */
-  count(&counts.stopped);
-}
-
-static int getattr(struct virtiofs_req *req, const struct virtiofs_getattr_in *in, struct virtiofs_attr_out *out) {
-  (void)req;
-  (void)in;
-  (void)out;
-  return -EIO;
-}
-
 /* ---- The rig ---- */
+
+static struct shares_program_counts *counts;
 
 struct rig {
   char dir[40], path[80];
@@ -145,26 +63,18 @@ static void discard(void *ctx, enum virtiofs_log_level level, const char *tag, c
   assert_non_null(rig);
 }
 
-static const struct argp_option argp_options[] = {
-    {"number", 'n', "N", 0, "", 0}, {"fail", 'f', NULL, 0, "", 0}, {"wait", 'w', NULL, 0, "", 0}, {0}};
-static const struct argp argp = {.options = argp_options, .parser = parse};
-
 static int setup(void **state) {
+  counts = shares_program_counts();
   struct rig *rig = calloc(1, sizeof *rig);
   assert_non_null(rig);
   rig->fds = open_fds();
   (void)strcpy(rig->dir, "/tmp/virtiofs-shares-XXXXXX");
   assert_non_null(mkdtemp(rig->dir));
   (void)snprintf(rig->path, sizeof rig->path, "%s/socket", rig->dir);
-  counts.made = counts.freed = counts.started = counts.stopped = 0;
-  counts.gate = eventfd(0, EFD_CLOEXEC);
-  rig->ops = (struct virtiofs_ops){.size = sizeof rig->ops, .getattr = getattr};
-  rig->config = (struct virtiofs_daemon_config){.size = sizeof rig->config,
-                                                .argp = &argp,
-                                                .start = start,
-                                                .stop = stop,
-                                                .share_new = share_new,
-                                                .share_free = share_free};
+  counts->made = counts->freed = counts->started = counts->stopped = 0;
+  counts->gate = eventfd(0, EFD_CLOEXEC);
+  rig->ops = (struct virtiofs_ops){.size = sizeof rig->ops, .getattr = shares_program_getattr};
+  rig->config = shares_program_config();
   rig->options =
       (struct virtiofs_daemon_options){.fd = -1, .socket_path = rig->path, .sandbox = {.mode = VIRTIOFS_SANDBOX_NONE}};
   rig->setup = (struct virtiofs_daemon_share_setup){.program = "test",
@@ -183,10 +93,10 @@ static int teardown(void **state) {
   struct rig *rig = *state;
   virtiofs_daemon_shares_free(rig->shares);
   virtiofs_daemon_metrics_close(rig->setup.metrics);
-  close(counts.gate);
+  close(counts->gate);
   free(rig->setup.fs);
-  assert_int_equal(counts.made, counts.freed);
-  assert_int_equal(counts.started, counts.stopped);
+  assert_int_equal(counts->made, counts->freed);
+  assert_int_equal(counts->started, counts->stopped);
   assert_int_equal(rmdir(rig->dir), 0); /* no socket is left, and no lock */
   assert_int_equal(open_fds(), rig->fds);
   free(rig);
@@ -344,7 +254,7 @@ static void the_one_of_the_command_line(void **state) {
   assert_int_equal(virtiofs_daemon_shares_run(rig->shares), 0);
   assert_string_equal(await(rig, "main", VIRTIOFS_DAEMON_SHARE_SERVING).socket_path, rig->path);
   assert_int_equal(try_add(rig, "main", "", &error), -EEXIST);
-  assert_int_equal(counts.made, 0);
+  assert_int_equal(counts->made, 0);
   remove_share(rig, "main", true);
 }
 
@@ -416,7 +326,7 @@ static void one_that_is_slow(void **state) {
   assert_int_equal(virtiofs_daemon_shares_remove(rig->shares, "slow", false, &serial), 0);
   assert_true(find(rig, "slow", &view));
   assert_int_equal(view.state, VIRTIOFS_DAEMON_SHARE_STARTING);
-  assert_int_equal(eventfd_write(counts.gate, 1), 0);
+  assert_int_equal(eventfd_write(counts->gate, 1), 0);
   view = await(rig, "slow", VIRTIOFS_DAEMON_SHARE_ENDED);
   assert_int_equal(view.rc, 0);
 }
@@ -535,7 +445,7 @@ static void over_and_over(void **state) {
       close(fd);
   }
   assert_int_equal(open_fds(), before);
-  assert_int_equal(counts.freed, CYCLES);
+  assert_int_equal(counts->freed, CYCLES);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -81,10 +81,18 @@ void virtiofs_passthrough_dirty_wrote(struct virtiofs_passthrough *fs, int fd, u
   write_others_out(dirty);
 }
 
-void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd) {
+uint64_t virtiofs_passthrough_dirty_sync(struct virtiofs_passthrough *fs, int fd) {
   struct dirty *dirty = fs->dirty;
-  if (dirty != NULL && (size_t)fd < dirty->file_count)
-    atomic_fetch_sub(&dirty->bytes, atomic_exchange(&dirty->files[fd], 0));
+  return dirty != NULL && (size_t)fd < dirty->file_count ? atomic_exchange(&dirty->files[fd], 0) : 0;
+}
+
+void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc) {
+  if (bytes == 0)
+    return;
+  if (rc == 0)
+    atomic_fetch_sub(&fs->dirty->bytes, bytes);
+  else
+    atomic_fetch_add(&fs->dirty->files[fd], bytes);
 }
 
 void virtiofs_passthrough_dirty_close(struct virtiofs_passthrough *fs, int fd) {

@@ -40,8 +40,12 @@ void virtiofs_passthrough_dirty_free(struct dirty *dirty);
 /** virtiofs_passthrough_dirty_wrote - @len bytes were written; may wait for the disk. */
 void virtiofs_passthrough_dirty_wrote(struct virtiofs_passthrough *fs, int fd, uint64_t len);
 
-/** virtiofs_passthrough_dirty_synced - all that was written to @fd before is on the disk. */
-void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd);
+/** virtiofs_passthrough_dirty_sync - all of @fd is to be written to the disk. Return: for
+ * virtiofs_passthrough_dirty_synced(). */
+uint64_t virtiofs_passthrough_dirty_sync(struct virtiofs_passthrough *fs, int fd);
+
+/** virtiofs_passthrough_dirty_synced - and is, if @rc is 0. */
+void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc);
 
 /** virtiofs_passthrough_dirty_close - @fd is to be closed. */
 void virtiofs_passthrough_dirty_close(struct virtiofs_passthrough *fs, int fd);

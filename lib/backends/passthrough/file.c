@@ -78,6 +78,7 @@ int virtiofs_passthrough_open(struct virtiofs_req *req, const struct virtiofs_op
 void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *held = virtiofs_passthrough_quota_released(fs, (int)in->handle);
+  virtiofs_passthrough_dirty_close(fs, (int)in->handle);
   virtiofs_passthrough_locks_release(req, in);
   virtiofs_passthrough_fd_close(fs, (int)in->handle);
   virtiofs_passthrough_locks_released(req, in);
@@ -219,6 +220,8 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
     return rc;
   rc = write_all(req, in, flags, out);
   virtiofs_passthrough_quota_end(fs, &change);
+  if (rc == 0 && (flags & (RWF_SYNC | RWF_DSYNC)) == 0)
+    virtiofs_passthrough_dirty_wrote(fs, (int)in->handle, out->size);
   return rc;
 }
 
@@ -228,8 +231,12 @@ static int sync_fd(int fd, bool data_only) {
 }
 
 int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_fsync_in *in) {
-  virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
-  return sync_fd((int)in->handle, in->data_only);
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  virtiofs_passthrough_cred_any(fs);
+  uint64_t dirty = virtiofs_passthrough_dirty_sync(fs, (int)in->handle);
+  int rc = sync_fd((int)in->handle, in->data_only);
+  virtiofs_passthrough_dirty_synced(fs, (int)in->handle, dirty, rc);
+  return rc;
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {
@@ -255,6 +262,8 @@ int virtiofs_passthrough_fallocate(struct virtiofs_req *req, const struct virtio
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const bool adds = (in->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) == 0;
   struct quota_change change;
+  if (!virtiofs_passthrough_quota_allows(fs, in->mode))
+    return -EOPNOTSUPP;
   int rc = virtiofs_passthrough_before_change(req, (int)in->handle, virtiofs_passthrough_kills(req));
   if (rc == 0)
     rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->node), (int)in->handle, in->offset,
@@ -316,6 +325,7 @@ int virtiofs_passthrough_copy_file_range(struct virtiofs_req *req, const struct 
   if (rc != 0)
     return rc;
   out->size = (uint64_t)n;
+  virtiofs_passthrough_dirty_wrote(fs, (int)in->handle_out, out->size);
   size_may_be(in->node_out, in->offset_out + out->size);
   return 0;
 }

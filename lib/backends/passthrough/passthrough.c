@@ -248,6 +248,8 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
     rc = set_locks(fs, &wanted);
   if (rc == 0)
     rc = set_quota(fs, &wanted);
+  if (rc == 0 && wanted.max_dirty != 0)
+    rc = virtiofs_passthrough_dirty_new(&fs->dirty, wanted.max_dirty);
   if (rc != 0) {
     virtiofs_passthrough_free(fs);
     return rc;
@@ -263,6 +265,7 @@ void virtiofs_passthrough_free(struct virtiofs_passthrough *fs) {
   virtiofs_passthrough_sweeper_fini(&fs->sweeper);
   virtiofs_passthrough_table_fini(fs);
   virtiofs_passthrough_quota_free(fs->quota);
+  virtiofs_passthrough_dirty_free(fs->dirty);
   virtiofs_passthrough_fdcache_fini(&fs->fds);
   pthread_mutex_destroy(&fs->mounts.lock);
   virtiofs_passthrough_xattrmap_free(fs->xattrmap);

@@ -77,6 +77,10 @@ int virtiofs_passthrough_quota_begin(struct virtiofs_passthrough *fs, struct ino
                                      uint64_t len, struct quota_change *change);
 void virtiofs_passthrough_quota_end(struct virtiofs_passthrough *fs, const struct quota_change *change);
 
+/** virtiofs_passthrough_quota_allows - of fallocate(2): what is set aside behind a file's end nobody can tell from what
+ * the host has set aside by itself. */
+bool virtiofs_passthrough_quota_allows(const struct virtiofs_passthrough *fs, uint32_t fallocate_mode);
+
 /* ---- files ---- */
 
 /** virtiofs_passthrough_quota_make - one more is to be made. Return: 0 or -EDQUOT. */

@@ -9,6 +9,7 @@
 #include <virtiofs/passthrough.h>
 
 #include "backends/passthrough/caching.h"
+#include "backends/passthrough/dirty.h"
 #include "backends/passthrough/fdcache.h"
 #include "backends/passthrough/idmap.h"
 #include "backends/passthrough/inode.h"
@@ -48,6 +49,7 @@ struct virtiofs_passthrough {
   bool posix_lock, flock; /**< locks of fcntl(2), of flock(2), are kept here */
   struct locks *locks;    /**< NULL: neither */
   struct quota *quota;    /**< NULL: none */
+  struct dirty *dirty;    /**< NULL: no limit */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
   long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */

@@ -38,6 +38,10 @@ void virtiofs_passthrough_usage(struct virtiofs_passthrough *fs, struct virtiofs
     usage.quota_inodes = atomic_load(&fs->quota->inodes.used);
     usage.max_quota_inodes = fs->quota->inodes.max;
   }
+  if (fs->dirty != NULL) {
+    usage.dirty = atomic_load(&fs->dirty->bytes);
+    usage.max_dirty = fs->dirty->max;
+  }
   memset(out, 0, size);
   memcpy(out, &usage, size < sizeof(usage) ? size : sizeof(usage));
 }
