@@ -137,11 +137,6 @@ static void do_tiocsti(void) {
   (void)ioctl(STDIN_FILENO, TIOCSTI, &byte);
 }
 
-static void do_setrlimit(void) {
-  const struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 #ifndef __SANITIZE_ADDRESS__
 #ifndef __SANITIZE_THREAD__
 #if !defined(__has_feature)
@@ -172,6 +167,11 @@ static void do_exec_protect(void) {
   (void)mprotect(page, 4096, PROT_READ | PROT_EXEC);
 }
 
+static void do_setrlimit(void) {
+  const struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void do_dumpable(void) {
   (void)prctl(PR_SET_DUMPABLE, 1);
 }
@@ -195,13 +195,13 @@ static const struct {
     {"init_module", do_module},
     {"keyctl", do_keyctl},
     {"ioctl", do_tiocsti},
-    {"prlimit64", do_setrlimit},
 #ifdef UNSANITIZED
     {"ptrace", do_ptrace},
     {"clone", do_fork},
     {"mmap", do_exec_map},
     {"mprotect", do_exec_protect},
     {"prctl", do_dumpable},
+    {"prlimit64", do_setrlimit},
 #endif
 };
 
