@@ -71,11 +71,12 @@ step_dax() {
   "$here/bench/dax.sh"
 }
 
+# What is suppressed goes by names, for which the sanitizer starts another program.
 step_tsan() {
   "$here/peers.sh" all
   # shellcheck source=/dev/null
   . "$BUILD_DIR/peers/env.sh"
-  VIRTIOFS_GUEST_NAME=tsan VIRTIOFS_GUEST_SERVER="$(server tsan) --thread-pool-size 4" VIRTIOFS_GUEST_QUEUES=4 \
+  VIRTIOFS_GUEST_NAME=tsan VIRTIOFS_GUEST_SERVER="$(server tsan) --thread-pool-size 4 --sandbox none --seccomp none" VIRTIOFS_GUEST_QUEUES=4 \
     VIRTIOFS_GUEST_QEMU=$VIRTIOFS_PEER_QEMU VIRTIOFS_GUEST_KERNEL=$VIRTIOFS_PEER_KERNEL \
     VIRTIOFS_GUEST_MODULES=$VIRTIOFS_PEER_MODULES TSAN_OPTIONS="suppressions=$here/support/tsan.supp" \
     "$here/guest/run.sh" passthrough

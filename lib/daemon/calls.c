@@ -55,9 +55,9 @@ const char *const virtiofs_daemon_calls_to_listen[] = {"bind",   "chmod",    "ch
 
 const char *const virtiofs_daemon_calls_of_sanitizers[] = {
 #ifdef SANITIZED
-    "access", "arch_prctl", "clone",         "faccessat",      "faccessat2",  "getppid", "kill",  "mincore",
-    "mmap",   "mmap2",      "mprotect",      "msync",          "personality", "pipe",    "prctl", "prlimit64",
-    "ptrace", "readlink",   "rt_sigpending", "sched_getparam", "stat",        "waitid",  "wait4",
+    "access",    "arch_prctl", "clone",    "faccessat",     "faccessat2",     "getppid",     "ioctl",  "kill",
+    "mincore",   "mmap",       "mmap2",    "mprotect",      "msync",          "personality", "pipe",   "prctl",
+    "prlimit64", "ptrace",     "readlink", "rt_sigpending", "sched_getparam", "stat",        "waitid", "wait4",
 #endif
     NULL};
 

@@ -132,11 +132,6 @@ static void do_keyctl(void) {
   (void)syscall(SYS_keyctl, 0, 0);
 }
 
-static void do_tiocsti(void) {
-  char byte = 'x';
-  (void)ioctl(STDIN_FILENO, TIOCSTI, &byte);
-}
-
 #ifndef __SANITIZE_ADDRESS__
 #ifndef __SANITIZE_THREAD__
 #if !defined(__has_feature)
@@ -151,6 +146,11 @@ static void do_tiocsti(void) {
 #ifdef UNSANITIZED
 static void do_ptrace(void) {
   (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static void do_tiocsti(void) {
+  char byte = 'x';
+  (void)ioctl(STDIN_FILENO, TIOCSTI, &byte);
 }
 
 static void do_fork(void) {
@@ -194,13 +194,13 @@ static const struct {
     {"io_uring_setup", do_io_uring},
     {"init_module", do_module},
     {"keyctl", do_keyctl},
-    {"ioctl", do_tiocsti},
 #ifdef UNSANITIZED
     {"ptrace", do_ptrace},
     {"clone", do_fork},
     {"mmap", do_exec_map},
     {"mprotect", do_exec_protect},
     {"prctl", do_dumpable},
+    {"ioctl", do_tiocsti},
     {"prlimit64", do_setrlimit},
 #endif
 };
