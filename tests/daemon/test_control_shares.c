@@ -369,6 +369,10 @@ static void from_a_file(void **state) {
   put_file(server, "file", text);
   control_server_start(server, PASSTHROUGH, (const char *const[]){file, NULL});
   int fd = control_server_connect(server);
+  cJSON *reply = control_server_ask(fd, "{\"command\":\"status\"}");
+  const cJSON *pid = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(reply, "result"), "pid");
+  assert_true(cJSON_GetNumberValue(pid) == server->program.pid); /* also in a sandbox */
+  cJSON_Delete(reply);
   await_state(fd, "b", "waiting");
   close(try_connect(server, "a"));
   await_state(fd, "a", "ended");
