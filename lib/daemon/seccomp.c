@@ -47,6 +47,11 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
   return 0;
 }
 
+/* The header's macros for it are not what clang takes for C11. */
+static struct scmp_arg_cmp equals(unsigned arg, uint64_t value) {
+  return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value, .datum_b = 0};
+}
+
 /* None of these is called for each request. */
 static int add_with_arguments(scmp_filter_ctx filter) {
   static const unsigned long requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP};
@@ -54,9 +59,9 @@ static int add_with_arguments(scmp_filter_ctx filter) {
   static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)};
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof(requests) / sizeof(requests[0]); i++)
-    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, requests[i]));
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, equals(1, (uint32_t)requests[i]));
   for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, names[i]));
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, equals(0, (uint32_t)names[i]));
   /* No memory that can be run. */
   for (size_t i = 0; rc == 0 && i < sizeof(maps) / sizeof(maps[0]); i++)
     rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, maps[i], 1, SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -69,7 +74,7 @@ static int add_with_arguments(scmp_filter_ctx filter) {
   if (rc == 0)
     rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, thread);
   /* Limits are to be read. */
-  return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0)) : rc;
+  return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, equals(2, 0)) : rc;
 }
 
 static int add_not_there(scmp_filter_ctx filter) {
