@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -126,8 +128,9 @@ static int open_proc(const struct virtiofs_sandbox_config *config, struct virtio
 /* What is mounted on the host later is to come here too, and nothing the other way. */
 static int own_mounts(const struct virtiofs_log *log) {
   if (!is_mount_root()) {
-    virtiofs_log_write(log, VIRTIOFS_LOG_WARN, TAG,
-                       "this is a chroot: the host's mounts are out of reach, but not taken away");
+    virtiofs_log_write(
+        log, VIRTIOFS_LOG_WARN, TAG,
+        "this is a chroot: mounts of the host that lie outside of it are out of reach, but not taken away");
     return 0;
   }
   return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : fail(log, "take the mounts apart", NULL, errno);
@@ -157,6 +160,56 @@ static int pivot(int root) {
   return 0;
 }
 
+/* Spaces and the like stand in mountinfo as "\\040". */
+static void unescape(char *path) {
+  char *to = path;
+  for (const char *from = path; *from != 0; to++) {
+    bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
+                 from[3] >= '0' && from[3] <= '7';
+    *to = octal ? (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0')) : *from;
+    from += octal ? 4 : 1;
+  }
+  *to = 0;
+}
+
+/* The fifth word of a line; to be freed. NULL: no memory, or none. */
+static char *mount_point(const char *line) {
+  for (int i = 0; line != NULL && i < 4; i++) {
+    line = strchr(line, ' ');
+    line = line != NULL ? line + 1 : NULL;
+  }
+  char *path = line != NULL ? strndup(line, strcspn(line, " ")) : NULL;
+  if (path != NULL)
+    unescape(path);
+  return path;
+}
+
+/* What can be reached in a chroot goes, so that nobody outside who takes it away has to wait for us. First it is made
+ * ours alone. What the host doesn't let us take away stays. */
+static void leave_mounts(void) {
+  char **paths = NULL, *line = NULL;
+  size_t count = 0, room = 0;
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  while (file != NULL && getline(&line, &room, file) > 0) {
+    char **more = realloc(paths, (count + 1) * sizeof(*paths));
+    if (more == NULL)
+      break;
+    paths = more;
+    char *path = mount_point(line);
+    if (path != NULL)
+      paths[count++] = path;
+  }
+  if (file != NULL)
+    (void)fclose(file);
+  free(line);
+  while (count-- > 0) { /* the last ones lie upon the first */
+    if (mount(NULL, paths[count], NULL, MS_PRIVATE, NULL) == 0)
+      (void)umount2(paths[count], MNT_DETACH | UMOUNT_NOFOLLOW);
+    free(paths[count]);
+  }
+  free(paths);
+}
+
 /* Where there is no directory for it, that of the process's own descriptors: nothing can be made or removed there. */
 static int change(const struct virtiofs_sandbox_inside *inside, int root) {
   return fchdir(root >= 0 ? root : inside->proc_fd) == 0 && chroot(".") == 0 ? 0 : -errno;
@@ -165,7 +218,10 @@ static int change(const struct virtiofs_sandbox_inside *inside, int root) {
 int virtiofs_sandbox_root_change(const struct virtiofs_sandbox_config *config,
                                  const struct virtiofs_sandbox_inside *inside, int root) {
   bool namespace = config->mode == VIRTIOFS_SANDBOX_NAMESPACE;
-  int rc = namespace && is_mount_root() ? pivot(root) : change(inside, root);
+  bool pivots = namespace && is_mount_root();
+  if (namespace && !pivots)
+    leave_mounts();
+  int rc = pivots ? pivot(root) : change(inside, root);
   if (rc == 0 && fchdir(inside->proc_fd) != 0)
     rc = -errno;
   if (root >= 0)
