@@ -84,7 +84,7 @@ expect_namespaces() {
 expect_share() {
   echo text >"$share/seen"
   want 'what is at its root' seen "$(ls "/proc/$serving/root/")"
-  want 'one mount' 1 "$(wc -l <"/proc/$serving/mountinfo")"
+  want 'its mounts' "$mounts" "$(wc -l <"/proc/$serving/mountinfo")"
   [[ $(ls "/proc/$serving/cwd/") == *0* ]] || die 'its working directory is something else'
   rm "$share/seen"
 }
@@ -131,6 +131,28 @@ by_chroot() {
   expect_namespaces user
   stop
   chown 0:0 "$share"
+}
+
+# A server that is started in a chroot: its root directory is no mount, which namespaces could leave behind.
+in_a_chroot() {
+  local jail=$dir/jail
+  mkdir "$jail"
+  # shellcheck disable=SC2016 # the other shell's
+  serve unshare -m bash -ec 'jail=$1
+    for each in /bin /lib /lib64 /usr /etc /proc /dev "$2" "$3"; do
+      [[ -e $each ]] || continue
+      mkdir -p "$jail$each"
+      mount --rbind "$each" "$jail$each"
+    done
+    shift 3
+    exec chroot "$jail" "$@"' bash "$jail" "$BUILD_DIR" "$dir/run" "$passthrough" --shared-dir /etc
+  expect_namespaces mnt pid net ipc
+  grep -q 'WARN sandbox: this is a chroot' "$dir/log" || die "no word of it: $(cat "$dir/log")"
+  want 'its root' "$(ls /etc)" "$(ls "/proc/$serving/root/")"
+  # What could be reached there is held by nobody.
+  want 'mounts of its namespace that lie in the chroot' 0 "$(nsenter -t "$serving" -m grep -c " $jail/" /proc/self/mountinfo || true)"
+  stop
+  rmdir "$jail"/* 2>/dev/null || true
 }
 
 without() {
@@ -277,6 +299,9 @@ refusals() {
 unshare -mpn true 2>/dev/null || skip 'no namespaces'
 unshare -U true 2>/dev/null || skip 'no user namespaces'
 mkdir "$share" "$dir/run"
+# One is all that is left; where this itself is a chroot the new root is none that the kernel would show.
+mounts=1
+mountpoint -q / || mounts=0
 chmod 755 "$dir" "$share"
 step() {
   "$2"
@@ -285,6 +310,7 @@ step() {
 step 'a directory by namespaces' by_namespaces
 step 'all of the host' of_everything
 step 'a directory by chroot' by_chroot
+step 'in a chroot' in_a_chroot
 step 'no sandbox' without
 step 'no directory' of_nothing
 step 'an ordinary user' by_an_ordinary_user
