@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Targets: virtiofs_daemon_request_parse, virtiofs_daemon_requests_parse, virtiofs_http_parse. Input: which of them; then
- * what comes on the socket, or stands in the file. */
+/* Targets: virtiofs_daemon_request_parse, virtiofs_daemon_requests_parse, virtiofs_http_parse. Input: which of them;
+ * then what comes on the socket, or stands in the file. */
 #include <stdlib.h>
 
 #include "daemon/http.h"

@@ -37,8 +37,8 @@ struct server {
   bool step_pending, window_gone;
 };
 
-enum { HAS_TAG = 4, HAS_WINDOW = 8, HAS_FEATURES_SHIFT = 4, BARE = 128 };           /* server.shape */
-enum { SIZE_MASK = 3, INIT_SHIFT = 2, INIT_MASK = 3, SHARED = 16, WRITEBACK = 32 }; /* server.more */
+enum { HAS_TAG = 4, HAS_WINDOW = 8, HAS_FEATURES_SHIFT = 4, BARE = 128 };                          /* server.shape */
+enum { SIZE_MASK = 3, INIT_SHIFT = 2, INIT_MASK = 3, SHARED = 16, WRITEBACK = 32, SWAPPED = 128 }; /* server.more */
 
 /* An operation knows the file system alone. */
 static struct server *current;
@@ -172,6 +172,16 @@ static void work(struct server *server, uint32_t queue) {
   guest_take(&server->guest, queue);
 }
 
+/* Those of 64 bits in it are small enough to be two words. */
+static void swap_words(void *bytes, size_t len) {
+  for (size_t at = 0; at < len; at += 4) {
+    uint32_t word;
+    memcpy(&word, (unsigned char *)bytes + at, sizeof(word));
+    word = __builtin_bswap32(word);
+    memcpy((unsigned char *)bytes + at, &word, sizeof(word));
+  }
+}
+
 static void begin_mount(struct server *server) {
   struct {
     uint32_t len, opcode;
@@ -197,6 +207,8 @@ static void begin_mount(struct server *server) {
   default:
     break;
   }
+  if (server->guest.swapped)
+    swap_words(&init, sizeof(init));
   guest_send(&server->guest, 1, &init, sizeof(init), 80);
   work(server, 1);
 }
@@ -219,7 +231,8 @@ static void connect_(struct server *server) {
     virtiofs_session_use_window(server->dev->session, true);
   }
   guest_init(&server->guest, sizes[server->more & SIZE_MASK],
-             ((uint64_t)server->shape >> HAS_FEATURES_SHIFT & 3) << 28 | ((uint64_t)server->shape >> 6 & 1) << 34);
+             ((uint64_t)server->shape >> HAS_FEATURES_SHIFT & 3) << 28 | ((uint64_t)server->shape >> 6 & 1) << 34,
+             (server->more & SWAPPED) != 0);
   if ((server->shape & BARE) != 0)
     return;
   set_up(server);

@@ -39,10 +39,19 @@ static void must(bool so) {
     abort();
 }
 
-void guest_init(struct guest *guest, uint32_t num, uint64_t features) {
-  *guest = (struct guest){.num = num, .features = features, .unique = 2, .node_count = 1};
+/* As the guest has it. */
+static uint32_t order32(const struct guest *guest, uint32_t value) {
+  return guest->swapped ? __builtin_bswap32(value) : value;
+}
+
+static uint64_t order64(const struct guest *guest, uint64_t value) {
+  return guest->swapped ? __builtin_bswap64(value) : value;
+}
+
+void guest_init(struct guest *guest, uint32_t num, uint64_t features, bool swapped) {
+  *guest = (struct guest){.num = num, .features = features, .swapped = swapped, .unique = 2, .node_count = 1};
   for (unsigned i = 0; i < GUEST_KNOWN; i++)
-    guest->nodes[i] = VIRTIOFS_FUSE_ROOT_ID;
+    guest->nodes[i] = order64(guest, VIRTIOFS_FUSE_ROOT_ID);
 }
 
 void guest_fini(struct guest *guest) {
@@ -95,6 +104,7 @@ static void add(struct guest *guest, unsigned queue, uint64_t at, uint32_t len, 
   *call = (struct guest_call){.reply = at + len, .room = room};
   if (len >= HEADER)
     memcpy(&call->opcode, fuzz_memory() + at + 4, sizeof(call->opcode));
+  call->opcode = order32(guest, call->opcode);
   if (virtiofs_driverq_add(q, parts, readable, writable, call) != 0)
     return;
   guest->next++;
@@ -110,6 +120,10 @@ void guest_send(struct guest *guest, unsigned queue, const void *bytes, uint32_t
   must(len <= REQUEST_MAX && len + room <= SLOT);
   memcpy(fuzz_memory() + at, bytes, len);
   add(guest, queue, at, len, room, SLOT);
+}
+
+static void patch32(unsigned char *at, uint32_t value) {
+  memcpy(at, &value, sizeof(value));
 }
 
 static void patch(unsigned char *at, uint64_t value) {
@@ -131,15 +145,20 @@ void guest_request(struct guest *guest, struct fuzz_input *in) {
   if ((how & RAW_LENGTH) != 0)
     fuzz_take(in, bytes, 4);
   else
-    memcpy(bytes, &len, sizeof(len));
-  patch(bytes + 4, opcode);
-  patch(bytes + 8, guest->unique += 2);
+    patch32(bytes, order32(guest, len));
+  patch32(bytes + 4, order32(guest, opcode));
+  patch(bytes + 8, order64(guest, guest->unique += 2));
   if ((how & RAW_NODE) != 0)
     fuzz_take(in, &node, sizeof(node));
   patch(bytes + 16, node);
   uint64_t handle = guest->handles[(known >> 3) % GUEST_KNOWN];
   if ((how & PATCH_HANDLE) != 0)
     patch(bytes + HEADER, handle);
+  if ((how & PATCH_HANDLE) != 0 &&
+      (opcode == VIRTIOFS_FUSE_COPY_FILE_RANGE || opcode == VIRTIOFS_FUSE_COPY_FILE_RANGE_64)) {
+    patch(bytes + HEADER + 16, node);
+    patch(bytes + HEADER + 24, handle);
+  }
   if ((how & PATCH_SECOND_NODE) != 0)
     patch(bytes + HEADER, guest->nodes[(known >> 3) % GUEST_KNOWN]);
   room = (how & NO_ROOM) != 0 ? 0 : REPLY_HEADER + room;

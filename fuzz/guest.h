@@ -24,16 +24,17 @@ struct guest_call {
 struct guest {
   uint32_t num; /* of each ring */
   uint64_t features;
+  bool swapped; /* its numbers have the other byte order */
   struct virtiofs_driverq *rings[GUEST_QUEUES];
   struct guest_call calls[GUEST_SLOTS];
   unsigned next; /* slot */
   uint64_t unique;
-  uint64_t nodes[GUEST_KNOWN]; /* given out lately; the root at first */
+  uint64_t nodes[GUEST_KNOWN]; /* given out lately, as the guest has them; the root at first */
   uint64_t handles[GUEST_KNOWN];
   unsigned node_count, handle_count;
 };
 
-void guest_init(struct guest *guest, uint32_t num, uint64_t features);
+void guest_init(struct guest *guest, uint32_t num, uint64_t features, bool swapped);
 void guest_fini(struct guest *guest);
 
 /* Writes an empty ring. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <virtiofs/passthrough.h>
 #include <virtiofs/virtiofs.h>
@@ -18,6 +19,9 @@
 #include "spellings.h"
 
 #define MOST_FDS (1 << 20)
+#define LEAST_FDS 64
+#define SHARE_FDS 1024 /* of one among several: at least, and */
+#define SHARE_PART 8   /* one so many'th of all */
 #define MOST_IDLE 3600
 #define PROGRAM "virtiofs-passthrough"
 
@@ -32,7 +36,7 @@ struct settings {
   struct sharing sharing;
   struct limits limits;
   enum virtiofs_passthrough_handles handles;
-  uint32_t inode_fds, inode_idle_ms;
+  uint32_t inode_fds, inode_idle_ms, max_fds;
   bool hide_submounts;
   enum virtiofs_passthrough_dax dax;
 };
@@ -49,6 +53,7 @@ enum {
   FILE_HANDLES,
   INODE_FDS,
   INODE_IDLE,
+  MAX_FDS,
   SUBMOUNTS,
   NO_SUBMOUNTS,
   DAX
@@ -118,6 +123,10 @@ static error_t parse_inodes(const struct argp_state *state, int key, const char 
     if (parse_count(arg, 1, MOST_FDS, &settings->inode_fds) == 0)
       return 0;
     return virtiofs_daemon_option_error(state, "--inode-fds must be 1 to %d, not '%s'", MOST_FDS, arg);
+  case MAX_FDS:
+    if (parse_count(arg, LEAST_FDS, MOST_FDS, &settings->max_fds) == 0)
+      return 0;
+    return virtiofs_daemon_option_error(state, "--max-fds must be %d to %d, not '%s'", LEAST_FDS, MOST_FDS, arg);
   case INODE_IDLE:
     if (parse_idle(settings, arg) == 0)
       return 0;
@@ -221,6 +230,15 @@ static int fail(const struct settings *settings, const struct virtiofs_log *log,
   return rc;
 }
 
+/* No guest of one share is to have all that those of the others need. */
+static uint32_t max_fds(const struct settings *settings) {
+  struct rlimit limit;
+  if (settings->max_fds != 0 || settings->share == NULL || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return settings->max_fds;
+  rlim_t part = limit.rlim_cur / SHARE_PART;
+  return part < SHARE_FDS ? SHARE_FDS : part < MOST_FDS ? (uint32_t)part : MOST_FDS;
+}
+
 static int start(void **fs, const struct virtiofs_log *log) {
   const struct settings *settings = *fs;
   const char *dir = settings->share != NULL ? settings->shared_dir : inside->root;
@@ -231,6 +249,7 @@ static int start(void **fs, const struct virtiofs_log *log) {
   config.shared_fd = settings->share != NULL && settings->share->dir_fd > 0 ? settings->share->dir_fd : 0;
   config.proc_fd = inside->proc_fd;
   config.task_fd = inside->task_fd;
+  config.max_fds = max_fds(settings);
   config.log = *log;
   if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
@@ -283,6 +302,10 @@ int main(int argc, char **argv) {
        "Show file systems that are mounted below the directory as such, with an st_dev of their own; the default", 0},
       {"no-announce-submounts", NO_SUBMOUNTS, NULL, 0, "Show all as one", 0},
       {"inode-fds", INODE_FDS, "N", 0, "Descriptors to keep for files that have handles; default 16384", 0},
+      {"max-fds", MAX_FDS, "N", 0,
+       "Descriptors that a guest may keep in use, 64 to 1048576 (default: what the process may have; of one of several "
+       "shares an eighth of that)",
+       0},
       {"inode-idle", INODE_IDLE, "SECONDS", 0, "How long without use these are kept; default 5; 0: for ever", 0},
       {"dax", DAX, "MODE", 0,
        "Files that a guest mounted with dax=inode maps into the window (--cache-size): always (all, the default), "

@@ -27,6 +27,8 @@
  *   --max-handles=N      files that a guest may have open
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
  *                        docs/monitoring.md
+ *   --control=PATH       add and remove shares while the process runs: docs/control.md, control.h, virtiofs-ctl(1)
+ *   --shares=FILE        serve all shares that this file says
  *   --print-capabilities one JSON object on stdout, as docs/interop/vhost-user.json asks
  *   --help, --usage, --version
  * and some of virtiofsd's spellings (docs/virtiofs-passthrough.1 has them all). The server keeps the socket when a

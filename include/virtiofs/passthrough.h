@@ -127,6 +127,8 @@ struct virtiofs_passthrough_config {
   int proc_fd;   /**< in a sandbox: of /proc/self/fd, which is the process's working directory too as long as the share
                       is in use (sandbox.h: proc_fd); copied; 0: /proc/self/fd can be opened */
   int task_fd;   /**< likewise of /proc/self/task, -1: there is none; means nothing without @proc_fd */
+  uint32_t max_fds; /**< descriptors that guests may hold, if that is less than what the process's limit leaves; 0: no
+                         less. One guest's share of a process that serves several */
 };
 
 /**

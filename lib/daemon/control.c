@@ -330,6 +330,7 @@ int virtiofs_daemon_control_open(struct virtiofs_daemon_control **out,
   control->commands.process = (struct virtiofs_daemon_process_view){
       .program = setup->program,
       .version = version != NULL ? version : "libvirtiofs " VIRTIOFS_VERSION_STRING,
+      .pid = (long)getpid(),
       .since = time(NULL),
       .level = setup->log.level};
   control->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -146,8 +146,8 @@ static uint64_t delays(const struct virtiofs_stats_queue *stats) {
   return stats->delays;
 }
 
-static uint64_t delayed_ms(const struct virtiofs_stats_queue *stats) {
-  return stats->delayed_ns / 1000000;
+static uint64_t delayed(const struct virtiofs_stats_queue *stats) {
+  return stats->delayed_ns;
 }
 
 static uint64_t in_flight(const struct virtiofs_stats_queue *stats) {
@@ -158,11 +158,12 @@ static void show_queues(struct virtiofs_daemon_text *text, const struct virtiofs
   static const struct {
     const char *name, *help, *type;
     queue_value_fn *value;
+    bool time; /* in nanoseconds; told in seconds */
   } families[] = {
-      {"virtiofs_queue_taken_total", "Requests that were taken from the queue.", "counter", taken},
-      {"virtiofs_queue_delays_total", "How often requests had to wait for the rate.", "counter", delays},
-      {"virtiofs_queue_delayed_milliseconds_total", "How long they had to, in all.", "counter", delayed_ms},
-      {"virtiofs_queue_in_flight", "Requests that were taken and not answered yet.", "gauge", in_flight},
+      {"virtiofs_queue_taken_total", "Requests that were taken from the queue.", "counter", taken, false},
+      {"virtiofs_queue_delays_total", "How often requests had to wait for the rate.", "counter", delays, false},
+      {"virtiofs_queue_delayed_seconds_total", "How long they had to, in all.", "counter", delayed, true},
+      {"virtiofs_queue_in_flight", "Requests that were taken and not answered yet.", "gauge", in_flight, false},
   };
   for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
     begin_family(text, families[i].name, families[i].help, families[i].type);
@@ -172,8 +173,12 @@ static void show_queues(struct virtiofs_daemon_text *text, const struct virtiofs
       for (uint32_t queue = 0; queue < queues; queue++) {
         struct virtiofs_stats_queue stats;
         (void)virtiofs_stats_read_queue(source->dev, queue, &stats, sizeof(stats));
-        virtiofs_daemon_text_add(text, "%s{share=\"%s\",queue=\"%" PRIu32 "\"} %" PRIu64 "\n", families[i].name,
-                                 share.str, queue, families[i].value(&stats));
+        uint64_t value = families[i].value(&stats);
+        virtiofs_daemon_text_add(text, "%s{share=\"%s\",queue=\"%" PRIu32 "\"} ", families[i].name, share.str, queue);
+        if (families[i].time)
+          virtiofs_daemon_text_add(text, "%.9g\n", (double)value / SECOND);
+        else
+          virtiofs_daemon_text_add(text, "%" PRIu64 "\n", value);
       }
     }
   }

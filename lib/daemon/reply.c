@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/utf8.h"
 
@@ -181,7 +180,7 @@ cJSON *virtiofs_daemon_result_status(const struct virtiofs_daemon_process_view *
   struct counts counts = {0};
   virtiofs_daemon_shares_each(shares, count_one, &counts);
   cJSON *object = virtiofs_daemon_result_version(process);
-  return whole_or_none(object, object != NULL && add_number(object, "pid", (double)getpid()) &&
+  return whole_or_none(object, object != NULL && add_number(object, "pid", (double)process->pid) &&
                                    add_number(object, "since", (double)process->since) &&
                                    add_string(object, "log-level", level_name(process->level)) &&
                                    add_number(object, "shares", counts.all) &&

@@ -25,6 +25,7 @@ struct cJSON *virtiofs_daemon_result_list(struct virtiofs_daemon_shares *shares,
 /** What can be said of the process. */
 struct virtiofs_daemon_process_view {
   const char *program, *version;
+  long pid;     /* of who was started: outside of the sandbox, if there is one */
   time_t since; /* by CLOCK_REALTIME */
   enum virtiofs_log_level level;
 };

@@ -80,6 +80,14 @@ int virtiofs_sandbox_trees_open(const struct virtiofs_sandbox_config *config) {
   return 0;
 }
 
+/* Is the root directory that of a mount? Not so in a chroot: there what is mounted around it can't be reached, to be
+ * taken apart or away, and a mount that is made may be seen by all. */
+static bool is_mount_root(void) {
+  struct statx stx;
+  return statx(AT_FDCWD, "/", AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &stx) != 0 ||
+         (stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0 || (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 /* ---- /proc ---- */
 
 /* A directory of procfs from which nothing else of it can be reached, as far as the process may do that. Anything else
@@ -101,7 +109,7 @@ static int open_proc_dir(const char *path) {
 /* The old one knows the processes by other numbers, but itself it is by any. It is taken where the host lets nobody see
  * a whole one, as in containers that hide parts of theirs. */
 static int open_proc(const struct virtiofs_sandbox_config *config, struct virtiofs_sandbox_inside *inside) {
-  bool fresh = config->mode == VIRTIOFS_SANDBOX_NAMESPACE &&
+  bool fresh = config->mode == VIRTIOFS_SANDBOX_NAMESPACE && is_mount_root() &&
                mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
   inside->proc_fd = open_proc_dir("/proc/self/fd");
   if (inside->proc_fd < 0)
@@ -117,6 +125,11 @@ static int open_proc(const struct virtiofs_sandbox_config *config, struct virtio
 
 /* What is mounted on the host later is to come here too, and nothing the other way. */
 static int own_mounts(const struct virtiofs_log *log) {
+  if (!is_mount_root()) {
+    virtiofs_log_write(log, VIRTIOFS_LOG_WARN, TAG,
+                       "this is a chroot: the host's mounts are out of reach, but not taken away");
+    return 0;
+  }
   return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : fail(log, "take the mounts apart", NULL, errno);
 }
 
@@ -152,7 +165,7 @@ static int change(const struct virtiofs_sandbox_inside *inside, int root) {
 int virtiofs_sandbox_root_change(const struct virtiofs_sandbox_config *config,
                                  const struct virtiofs_sandbox_inside *inside, int root) {
   bool namespace = config->mode == VIRTIOFS_SANDBOX_NAMESPACE;
-  int rc = namespace ? pivot(root) : change(inside, root);
+  int rc = namespace && is_mount_root() ? pivot(root) : change(inside, root);
   if (rc == 0 && fchdir(inside->proc_fd) != 0)
     rc = -errno;
   if (root >= 0)

@@ -47,36 +47,35 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
   return 0;
 }
 
-/* With argument @number being @value where @mask has bits. The kernel's own arguments are often shorter than ours. */
-static int allow_if(scmp_filter_ctx filter, int call, unsigned number, uint64_t mask, uint64_t value) {
-  const struct scmp_arg_cmp one = {.arg = number, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
-  return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &one);
+/* What the kernel takes for an int: it doesn't look at the rest of the register either. */
+static struct scmp_arg_cmp is_int(unsigned arg, uint32_t mask, uint32_t value) {
+  return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
 }
 
 /* None of these is called for each request. */
 static int add_with_arguments(scmp_filter_ctx filter) {
-  static const uint32_t requests[] = {(uint32_t)FS_IOC_GETFLAGS, (uint32_t)FS_IOC_SETFLAGS,
-                                      (uint32_t)FS_IOC_FSGETXATTR};
+  static const uint32_t requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP};
   static const uint32_t names[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA};
   static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)};
-#ifdef __s390x__
-  const unsigned flags = 1; /* clone(2)'s */
-#else
-  const unsigned flags = 0;
-#endif
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof(requests) / sizeof(requests[0]); i++)
-    rc = allow_if(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, requests[i]);
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, is_int(1, UINT32_MAX, requests[i]));
   for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-    rc = allow_if(filter, SCMP_SYS(prctl), 0, UINT32_MAX, names[i]);
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, is_int(0, UINT32_MAX, names[i]));
   /* No memory that can be run. */
   for (size_t i = 0; rc == 0 && i < sizeof(maps) / sizeof(maps[0]); i++)
-    rc = allow_if(filter, maps[i], 2, PROT_EXEC, 0);
-  /* Threads, and no processes, nor namespaces. */
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, maps[i], 1, is_int(2, PROT_EXEC, 0));
+    /* Threads, and no processes, nor namespaces. */
+#ifdef __s390x__
+  const struct scmp_arg_cmp thread = is_int(1, CLONE_THREAD, CLONE_THREAD);
+#else
+  const struct scmp_arg_cmp thread = is_int(0, CLONE_THREAD, CLONE_THREAD);
+#endif
   if (rc == 0)
-    rc = allow_if(filter, SCMP_SYS(clone), flags, CLONE_THREAD, CLONE_THREAD);
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, thread);
   /* Limits are to be read. */
-  return rc == 0 ? allow_if(filter, SCMP_SYS(prlimit64), 2, UINT64_MAX, 0) : rc;
+  const struct scmp_arg_cmp none = {.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0};
+  return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, none) : rc;
 }
 
 static int add_not_there(scmp_filter_ctx filter) {

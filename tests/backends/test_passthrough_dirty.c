@@ -45,7 +45,7 @@ static struct virtiofs_create_out create(struct share *s, const char *name) {
 }
 
 static void put(struct share *s, const struct virtiofs_create_out *f, uint64_t offset) {
-  static char text[CHUNK + 1];
+  static _Thread_local char text[CHUNK + 1];
   memset(text, 'x', CHUNK);
   s->opened = f->entry.node;
   assert_int_equal(share_write(s, f->open.handle, offset, text, 0, 0), CHUNK);

@@ -75,6 +75,20 @@ static void directory_by_descriptor(void **state) {
   close(config.shared_fd);
 }
 
+/* One guest's part of what the process may have. */
+static void fewer_descriptors(void **state) {
+  struct share *s = *state;
+  struct virtiofs_passthrough_usage usage;
+  virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+  uint64_t all = usage.max_descriptors;
+  for (uint32_t max = 100; max <= 1 << 24; max <<= 6) {
+    virtiofs_passthrough_free(s->fs);
+    share_serve(s, (struct virtiofs_passthrough_config){.max_fds = max});
+    virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+    assert_int_equal(usage.max_descriptors, max < all ? max : all);
+  }
+}
+
 #define AT(op) offsetof(struct virtiofs_ops, op)
 
 /* Those that it leaves to the guest, or that a host directory has no use for. */
@@ -192,6 +206,7 @@ int main(void) {
       share_test(directory_by_descriptor), share_test(it_has_the_operations_of_a_file_system),
       share_test(root_is_permanent),       share_test(open_what_guest_left_is_closed),
       share_test(inodes_come_and_go),      share_test(budget_ends_cleanly),
+      share_test(fewer_descriptors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

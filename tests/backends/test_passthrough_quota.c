@@ -30,7 +30,7 @@ static uint64_t host_bytes(const struct share *s, const char *name) {
 
 /* A chunk at @offset; what write said. */
 static int put(struct share *s, uint64_t handle, uint64_t offset, size_t size) {
-  static char text[CHUNK + 1];
+  static _Thread_local char text[CHUNK + 1];
   memset(text, 'x', size);
   text[size] = 0;
   return share_write(s, handle, offset, text, 0, 0);

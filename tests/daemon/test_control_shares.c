@@ -25,7 +25,7 @@
 
 #include "support/control_server.h"
 
-enum { CYCLES = 1000, WARM_UP = 100, PATIENCE_S = 60 };
+enum { CYCLES = 1000, WARM_UP = 100, PATIENCE_S = 60, CONNECTIONS = 40 };
 
 static const char *const no_args[] = {NULL};
 
@@ -148,6 +148,30 @@ static void drained(void **state) {
   control_server_refused(fd, "ENOENT", "{\"command\":\"list\",\"name\":\"a\"}");
   close(fd);
   close(other);
+}
+
+/* Others may be as many as they like. */
+static void waiting_among_many(void **state) {
+  struct control_server *server = *state;
+  int fd = control_server_connect(server), waits = control_server_connect(server), others[CONNECTIONS];
+  static const char line[] = "{\"command\":\"remove\",\"name\":\"a\"}\n";
+  add(server, fd, "a");
+  int guest = try_connect(server, "a");
+  await_state(fd, "a", "connected");
+  control_server_send(waits, line, sizeof line - 1);
+  await_state(fd, "a", "ending");
+  for (int i = 0; i < CONNECTIONS; i++) {
+    others[i] = control_server_connect(server);
+    control_server_do(others[i], "{\"command\":\"version\"}");
+  }
+  close(guest);
+  cJSON *reply = control_server_receive(waits);
+  assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reply, "ok")));
+  cJSON_Delete(reply);
+  for (int i = 0; i < CONNECTIONS; i++)
+    close(others[i]);
+  close(waits);
+  close(fd);
 }
 
 /* Who has asked for a removal may go; it is done nevertheless. Who is in a hurry ends it for all. */
@@ -345,6 +369,10 @@ static void from_a_file(void **state) {
   put_file(server, "file", text);
   control_server_start(server, PASSTHROUGH, (const char *const[]){file, NULL});
   int fd = control_server_connect(server);
+  cJSON *reply = control_server_ask(fd, "{\"command\":\"status\"}");
+  const cJSON *pid = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(reply, "result"), "pid");
+  assert_true(cJSON_GetNumberValue(pid) == server->program.pid); /* also in a sandbox */
+  cJSON_Delete(reply);
   await_state(fd, "b", "waiting");
   close(try_connect(server, "a"));
   await_state(fd, "a", "ended");
@@ -385,14 +413,17 @@ static void wrong_files(void **state) {
   refused(server, (const char *[]){file, NULL}, "share 1: --cache must be");
   put_file(server, "file", "{\"shares\": []}");
   refused(server, (const char *[]){file, NULL}, "no shares");
-  /* All have to start, or none serves. */
-  (void)snprintf(text, sizeof text,
-                 "{\"shares\": [{\"name\":\"a\",\"socket-path\":\"%s/a\",\"options\":[\"--shared-dir=/\"]},"
-                 "{\"name\":\"b\",\"socket-path\":\"%s/b\",\"options\":[\"--shared-dir=/no/such\"]}]}",
-                 server->dir, server->dir);
-  put_file(server, "file", text);
-  refused(server, (const char *[]){file, NULL}, "/no/such");
-  assert_false(is_there(server, "a") || is_there(server, "b"));
+  /* All have to start, or none serves: one that isn't there on the way into the sandbox, one that can't begin in it. */
+  static const char *const wrong[][2] = {{"--shared-dir=/no/such", "/no/such"}, {"--xattrmap=:bad:", "b/passthrough"}};
+  for (int i = 0; i < 2; i++) {
+    (void)snprintf(text, sizeof text,
+                   "{\"shares\": [{\"name\":\"a\",\"socket-path\":\"%s/a\",\"options\":[\"--shared-dir=/tmp\"]},"
+                   "{\"name\":\"b\",\"socket-path\":\"%s/b\",\"options\":[\"--shared-dir=/tmp\",\"%s\"]}]}",
+                   server->dir, server->dir, wrong[i][0]);
+    put_file(server, "file", text);
+    refused(server, (const char *[]){file, NULL}, wrong[i][1]);
+    assert_false(is_there(server, "a") || is_there(server, "b"));
+  }
   refused(server, (const char *[]){"--control", "/no/such/socket", NULL}, "/no/such/socket");
   remove_file(server, "file");
 }
@@ -434,6 +465,7 @@ static void beside_the_first(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(drained),
+      TEST(waiting_among_many),
       TEST(removed_by_several),
       TEST(one_that_fails),
       TEST(options_are_its_own),

@@ -163,6 +163,7 @@ static void text_of_two_shares(void **state) {
   struct virtiofs_counted counted = {.opcode = VIRTIOFS_FUSE_READ, .in_bytes = 80, .out_bytes = 4112, .ns = 255};
   struct virtiofs_counters *counters = ((struct virtiofs_device *)(uintptr_t)first.dev)->queues[1].counters;
   virtiofs_counters_give(counters, &counted);
+  virtiofs_counters_delay(counters, 1500000000);
   counted.error = -EIO;
   counted.ns = UINT64_C(1000000000) << 10;
   virtiofs_counters_give(counters, &counted);
@@ -186,6 +187,9 @@ static void text_of_two_shares(void **state) {
   assert_has(&text, "_bucket{share=\"a\",queue=\"1\",opcode=\"READ\",le=\"+Inf\"} 2\n");
   assert_has(&text, "_sum{share=\"a\",queue=\"1\",opcode=\"READ\"} 1024\n");
   assert_has(&text, "_count{share=\"a\",queue=\"1\",opcode=\"READ\"} 2\n");
+  assert_has(&text, "\nvirtiofs_queue_delays_total{share=\"a\",queue=\"1\"} 1\n");
+  assert_has(&text, "\nvirtiofs_queue_delayed_seconds_total{share=\"a\",queue=\"1\"} 1.5\n");
+  assert_has(&text, "\nvirtiofs_queue_delayed_seconds_total{share=\"b\\\"\\\\\",queue=\"1\"} 0\n");
   assert_int_equal(count(&text, "# TYPE virtiofs_requests_total counter"), 1);
   assert_int_equal(count(&text, "# TYPE program_things gauge"), 1);
   assert_int_equal(count(&text, "# TYPE program_done_total counter"), 1);

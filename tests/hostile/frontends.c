@@ -44,6 +44,18 @@ static void half_open(struct hostile *h) {
       close(fds[i]);
 }
 
+/* Who stops amid a message is given up after a while, and the next one is served. */
+static void stall(struct hostile *h) {
+  struct front silent, next;
+  front_connect(&silent, h->socket);
+  (void)send(silent.fd, "\2\0\0\0\1\0\0\0\10\0\0\0\0", 13, MSG_NOSIGNAL);
+  front_connect(&next, h->socket);
+  if (!front_sync(&next))
+    fail("a front-end that stops amid a message holds up the next one");
+  front_close(&next);
+  front_close(&silent);
+}
+
 /* Amid a message, at each byte. */
 static void hang_up(struct hostile *h) {
   unsigned char message[12 + 40] = {VIRTIOFS_VHOST_USER_SET_VRING_ADDR, 0, 0, 0, 1, 0, 0, 0, 40};
@@ -107,6 +119,8 @@ static void regions(struct hostile *h) {
 }
 
 void attack_frontends(struct hostile *h) {
+  if (h->rounds > 1)
+    stall(h);
   for (unsigned i = 0; i < h->rounds; i++) {
     half_open(h);
     hang_up(h);

@@ -19,6 +19,8 @@
 
 /* Waits for somebody else to touch what is watched; SOCKET is a pipe that says when they may. */
 static void listen_only(struct hostile *h) {
+  if (h->canary.by_path)
+    (void)puts("special files are not watched");
   FILE *ready = fopen(h->socket, "we");
   if (ready == NULL || fputs("go\n", ready) < 0 || fclose(ready) != 0)
     fail("%s: %s", h->socket, strerror(errno));

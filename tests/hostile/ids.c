@@ -6,7 +6,7 @@
 
 #include "hostile.h"
 
-enum { OPCODES = 56, KNOWN = 8, GARBAGE = 6000, FORGED = 24 };
+enum { OPCODES = 56, KNOWN = 8, GARBAGE = 6000, FORGED = 24, MOST_GIVEN = 1 << 16 };
 
 /* What this session has, and what one before it had. */
 struct known {
@@ -47,10 +47,57 @@ static uint64_t forge(struct hostile *h, const uint64_t *known, const uint64_t *
   }
 }
 
+/* Nodes that replies have given: a forged request may well make a file. */
+struct given {
+  uint64_t ids[MOST_GIVEN];
+  unsigned count;
+};
+
+static void give(struct given *given, uint64_t id) {
+  if (given->count == MOST_GIVEN)
+    fail("more than %d nodes were given", MOST_GIVEN);
+  given->ids[given->count++] = id;
+}
+
+/* The header of a name in a listing, and of its node before it, in FUSE's layout. */
+enum { ENTRY_BYTES = 128, DIRENT_BYTES = 24, NAMELEN_AT = 16 };
+
+static void note_given(struct given *given, uint32_t opcode, const unsigned char *reply, uint32_t len) {
+  uint64_t id;
+  uint32_t namelen;
+  switch (opcode) {
+  case VIRTIOFS_FUSE_LOOKUP:
+  case VIRTIOFS_FUSE_SYMLINK:
+  case VIRTIOFS_FUSE_MKNOD:
+  case VIRTIOFS_FUSE_MKDIR:
+  case VIRTIOFS_FUSE_LINK:
+  case VIRTIOFS_FUSE_CREATE:
+  case VIRTIOFS_FUSE_TMPFILE:
+    if (len >= sizeof(id)) {
+      memcpy(&id, reply, sizeof(id));
+      give(given, id);
+    }
+    return;
+  case VIRTIOFS_FUSE_READDIRPLUS:
+    for (uint32_t at = 0; at + ENTRY_BYTES + DIRENT_BYTES <= len;
+         at += ENTRY_BYTES + ((DIRENT_BYTES + namelen + 7) & ~7U)) {
+      memcpy(&id, reply + at, sizeof(id));
+      memcpy(&namelen, reply + at + ENTRY_BYTES + NAMELEN_AT, sizeof(namelen));
+      give(given, id);
+    }
+    return;
+  default:
+    return;
+  }
+}
+
 /* Is this number one of those that the session may use? */
-static bool is_known(const uint64_t *known, uint64_t id) {
+static bool is_known(const struct given *given, const uint64_t *known, uint64_t id) {
   for (unsigned i = 0; i < KNOWN; i++)
     if (known[i] == id)
+      return true;
+  for (unsigned i = 0; i < given->count; i++)
+    if (given->ids[i] == id)
       return true;
   return false;
 }
@@ -58,6 +105,8 @@ static bool is_known(const uint64_t *known, uint64_t id) {
 /* Each opcode with each kind of number where it has a nodeid, and where most have a handle. */
 void attack_ids(struct hostile *h) {
   static struct known before, now;
+  static struct given given;
+  given.count = 0;
   session_begin(h);
   learn(h, &before);
   session_end(h);
@@ -76,7 +125,9 @@ void attack_ids(struct hostile *h) {
         body_u64(&body, k == 1 ? 0 : next_number(h) & 4095);
       body_text(&body, "inner");
       int rc = raw_ask(h, opcode, node, &body, &reply, &len);
-      if (rc == 0 && opcode == VIRTIOFS_FUSE_GETATTR && !is_known(now.nodes, node))
+      if (rc == 0)
+        note_given(&given, opcode, reply, len);
+      if (rc == 0 && opcode == VIRTIOFS_FUSE_GETATTR && !is_known(&given, now.nodes, node))
         fail("GETATTR of nodeid %#llx, which was never given, succeeds", (unsigned long long)node);
       if (rc == 0 && memmem(reply, len, CANARY_TEXT, strlen(CANARY_TEXT)) != NULL)
         fail("opcode %u has read a file that is not in the share", opcode);

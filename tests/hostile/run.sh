@@ -25,8 +25,10 @@ if [[ -z ${VIRTIOFS_HOSTILE_UNSHARED:-} ]]; then
   VIRTIOFS_HOSTILE_UNSHARED=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 
-# How much more memory the server may have after the attacks than after the first round of them, in KiB.
-MEMORY_SLACK=4096
+# How much more memory the server may have after the attacks than after the first round of them, in KiB. A sanitizer gives
+# memory back when it likes.
+MEMORY_SLACK=2048
+if grep -q __asan_init "$passthrough"; then MEMORY_SLACK=65536; fi
 # Freed memory is kept by the address sanitizer, to find who uses it; not for ever.
 ASAN=quarantine_size_mb=2:thread_local_quarantine_size_kb=64:malloc_context_size=4:${ASAN_OPTIONS:-}
 
@@ -152,10 +154,12 @@ canary_sings() {
     # shellcheck disable=SC2094 # a fifo
     { read -r _ <"$dir/ready" && $touch; } >/dev/null &
     status=0
-    timeout 60 "$hostile" "$dir/ready" "$share" "$outside" 1 listen 2>"$dir/err" || status=$?
+    timeout 60 "$hostile" "$dir/ready" "$share" "$outside" 1 listen >"$dir/out" 2>"$dir/err" || status=$?
     wait $!
     rm "$dir/ready"
     ((status != 77)) || skip 'no fanotify'
+    # Not every file system lets fanotify tell of those.
+    if [[ $touch == */null ]] && grep -q 'special files are not watched' "$dir/out"; then continue; fi
     ((status == 1)) || die "nobody sees $touch"
     grep -q 'which is not in the share' "$dir/err" || die "nobody sees $touch: $(cat "$dir/err")"
   done
@@ -209,6 +213,8 @@ canary_sings
 twice "${ATTACKS[@]}" --
 # Each file that is known keeps a descriptor, and none is opened by handle. Nothing but the server itself is in the way.
 some "${ATTACKS[@]}" -- --inode-file-handles=never --sandbox=none
+# The same with what else the kernel has to keep a server where it belongs (Landlock), where it can.
+some names links special swaps ancestors mounts -- --inode-file-handles=never
 # With a window, into which files are mapped, and guests may have what they send, too.
 some ids garbage floods rings frontends descriptors -- --cache-size=16M
 twice control frontends -- --control="$dir/control"

@@ -44,12 +44,13 @@ static int read_config(struct virtiofs_passthrough_config *to, const struct virt
 }
 
 /* A guest may hold what is left of the process's descriptors, and never all that the host has. */
-static long fd_limit(void) {
+static long fd_limit(uint32_t most) {
   struct rlimit limit;
   long soft = FD_RESERVE * 2;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
     soft = limit.rlim_cur < FD_MAX ? (long)limit.rlim_cur : FD_MAX;
-  return soft - (soft / 4 < FD_RESERVE ? soft / 4 : FD_RESERVE);
+  soft -= soft / 4 < FD_RESERVE ? soft / 4 : FD_RESERVE;
+  return most != 0 && most < soft ? (long)most : soft;
 }
 
 /* Anything else than procfs there would open what it likes for us. */
@@ -213,7 +214,7 @@ int virtiofs_passthrough_new(struct virtiofs_passthrough **out, const struct vir
   if (fs == NULL)
     return -ENOMEM;
   memset(fs, 0, sizeof *fs);
-  fs->fd_limit = fd_limit();
+  fs->fd_limit = fd_limit(wanted.max_fds);
   rc = init_tables(fs, &wanted);
   if (rc != 0) {
     free(fs);

@@ -272,16 +272,14 @@ int virtiofs_passthrough_quota_opened(struct virtiofs_passthrough *fs, struct in
     return -ENFILE;
   }
   virtiofs_passthrough_inode_get(fs, inode);
-  fs->quota->handles[fd] = inode;
+  atomic_store(&fs->quota->handles[fd], inode);
   return fd;
 }
 
 struct inode *virtiofs_passthrough_quota_released(struct virtiofs_passthrough *fs, int fd) {
   if (fs->quota == NULL || (size_t)fd >= fs->quota->handle_count)
     return NULL;
-  struct inode *inode = fs->quota->handles[fd];
-  fs->quota->handles[fd] = NULL;
-  return inode;
+  return atomic_exchange(&fs->quota->handles[fd], NULL);
 }
 
 void virtiofs_passthrough_quota_closed(struct virtiofs_passthrough *fs, struct inode *inode) {

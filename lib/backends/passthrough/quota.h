@@ -39,8 +39,8 @@ struct quota {
   struct quota_limit bytes, inodes;
   struct quota_lock {
     alignas(64) pthread_mutex_t lock;
-  } locks[QUOTA_LOCKS];   /**< of files, by their address: for inode.charged, and held while the host is asked */
-  struct inode **handles; /**< by descriptor: whose it is, with one reply more */
+  } locks[QUOTA_LOCKS]; /**< of files, by their address: for inode.charged, and held while the host is asked */
+  _Atomic(struct inode *) *handles; /**< by descriptor, which the host gives again: whose it is, with one reply more */
   size_t handle_count;
 };
 
