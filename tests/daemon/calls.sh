@@ -203,6 +203,27 @@ PYTHON
   served
 }
 
+# Shares that come and go while others are served.
+by_control() {
+  local ctl=("$examples/ctl/virtiofs-ctl" --control "$dir/ctl")
+  mkdir -p "$dir/more"
+  serve "$passthrough" --shared-dir "$share" --control "$dir/ctl" --xattr "$@"
+  for _ in 1 2; do
+    "${ctl[@]}" add more --socket-path "$dir/more.sock" --shared-dir "$dir/more" -- --thread-pool-size=2 --quota=1G --xattr \
+      >"$dir/out" || die "add: $(why)"
+    "$check" --socket "$dir/more.sock" --hostile >"$dir/out" 2>&1 || die "the other share: $(why) $(grep -A 6 '^not ok' "$dir/out" | head -n 20)"
+    "${ctl[@]}" list >"$dir/out" || die "list: $(why)"
+    grep -q more "$dir/out" || die "it is not listed: $(cat "$dir/out")"
+    "${ctl[@]}" status >/dev/null || die "status: $(why)"
+    "${ctl[@]}" log-level debug >/dev/null || die "log-level: $(why)"
+    "${ctl[@]}" remove more >/dev/null || die "remove: $(why)"
+  done
+  "${ctl[@]}" add more --socket-path "$dir/more.sock" --shared-dir "$dir/more" -- --nonsense >"$dir/out" 2>&1 && die 'nonsense is added'
+  checks --only 'getattr/*'
+  served
+  rm -rf "$dir/more"
+}
+
 # Each operation that the backend's table has was seen on the way.
 every_operation() {
   local seen operation missing=()
@@ -234,4 +255,6 @@ step 'a quota' by_quota
 step 'a mount' by_mountpoint
 if [[ -x $dax ]]; then step 'a window' by_window; fi
 step 'operators' by_operators
+step 'shares that come and go' by_control
+step 'shares that come and go, in a chroot' by_control --sandbox chroot
 step 'every operation' every_operation
