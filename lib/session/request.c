@@ -90,6 +90,8 @@ static size_t encode(struct virtiofs_req *req, int *rc) {
 
 /* Enough for all flags of INIT by name. */
 #define LINE_BYTES 1280
+/* struct fuse_getxattr_out */
+#define XATTR_SIZE_REPLY 8U
 
 static void trace_request(const struct virtiofs_req *req) {
   char line[LINE_BYTES];
@@ -157,6 +159,15 @@ static int decode(struct virtiofs_req *req, bool running) {
   return rc == 0 && req->msg->cut ? -EFAULT : rc;
 }
 
+/* Asked for its size alone a list or a value is answered by a struct, else by its bytes, of which there may be none. */
+static uint32_t size_reply(const struct virtiofs_req *req) {
+  const union virtiofs_fuse_in *in = &req->fuse.in;
+  uint32_t opcode = req->fuse.header.opcode;
+  bool asks = (opcode == VIRTIOFS_FUSE_GETXATTR && in->getxattr.size == 0) ||
+              (opcode == VIRTIOFS_FUSE_LISTXATTR && in->listxattr.size == 0);
+  return asks ? XATTR_SIZE_REPLY : 0;
+}
+
 /**
  * Nothing may have happened yet when a reply turns out not to fit. How large INIT's is, the driver says itself: what
  * was agreed on before may be changing, as another INIT may be running.
@@ -165,7 +176,8 @@ static bool has_room(const struct virtiofs_req *req) {
   const struct virtiofs_fuse_init_in *init = &req->fuse.in.init;
   struct virtiofs_fuse_proto newest = {.minor = VIRTIOFS_FUSE_MINOR};
   if (req->fuse.header.opcode != VIRTIOFS_FUSE_INIT)
-    return req->msg->out_len >= virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode);
+    return req->msg->out_len >=
+           virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode) + size_reply(req);
   if (init->major <= VIRTIOFS_FUSE_MAJOR && init->minor < VIRTIOFS_FUSE_MINOR)
     newest.minor = init->minor;
   return req->msg->out_len >= virtiofs_fuse_reply_room(&newest, VIRTIOFS_FUSE_INIT);

@@ -290,6 +290,38 @@ static void a_read_of_nothing_has_an_address(void **state) {
   session_bench_fini(&b);
 }
 
+static unsigned listed;
+
+static int list_nothing(struct virtiofs_req *req, const struct virtiofs_listxattr_in *in,
+                        struct virtiofs_xattr_out *out) {
+  (void)req;
+  (void)in;
+  listed++;
+  out->size = 100;
+  return 0;
+}
+
+static void the_size_of_a_list_has_to_fit(void **state) {
+  (void)state;
+  struct session_bench b;
+  struct fuse_request r;
+  const struct fuse_getxattr_in in = {.size = 0};
+  session_bench_init(&b);
+  b.ops.listxattr = list_nothing;
+  session_bench_start(&b);
+  uint64_t file = session_bench_lookup(&b, "7");
+  fuse_request(&r, FUSE_LISTXATTR, file);
+  fuse_request_put(&r, &in, sizeof in);
+  for (uint32_t room = 16; room <= 24; room++) {
+    listed = 0;
+    struct fuse_message *m = session_bench_send(&b, 1, &r, &(struct fuse_shape){.room = room});
+    assert_int_equal(fuse_message_error(m), room < 24 ? -EIO : 0);
+    assert_int_equal(listed, room == 24);
+    fuse_message_free(m);
+  }
+  session_bench_fini(&b);
+}
+
 /* The reply's header lies in the segment that was cut for the data. */
 static void a_failed_read_has_its_header(void **state) {
   struct session_bench *b = *state;
@@ -355,6 +387,7 @@ int main(void) {
       TEST(read_is_cut_to_the_room),
       TEST(a_failed_read_has_its_header),
       cmocka_unit_test(a_read_of_nothing_has_an_address),
+      cmocka_unit_test(the_size_of_a_list_has_to_fit),
       TEST(write_from_any_segments),
       TEST(readlink_target),
   };
