@@ -166,7 +166,8 @@ static void unescape(char *path) {
   for (const char *from = path; *from != 0; to++) {
     bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
                  from[3] >= '0' && from[3] <= '7';
-    *to = octal ? (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0')) : *from;
+    int value = octal ? (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0') : *from;
+    *to = (char)value;
     from += octal ? 4 : 1;
   }
   *to = 0;

@@ -176,6 +176,7 @@ need_fuse
 unshare -U true 2>/dev/null || skip 'no user namespaces'
 mkdir "$mnt" "$share" "$dir/run"
 chmod 755 "$dir" "$share"
+passthrough=$(for_everybody "$passthrough" "$dir/bin")
 # Each ends the script where it fails.
 step() {
   "$2"

@@ -175,7 +175,7 @@ of_nothing() {
 
 by_an_ordinary_user() {
   chown "$DAEMON:$DAEMON" "$share" "$dir/run"
-  serve setpriv --reuid "$DAEMON" --regid "$DAEMON" --clear-groups -- "$passthrough" --shared-dir "$share"
+  serve setpriv --reuid "$DAEMON" --regid "$DAEMON" --clear-groups -- "$(for_everybody "$passthrough" "$dir/bin")" --shared-dir "$share"
   expect_namespaces mnt pid net ipc user
   expect_share
   stop

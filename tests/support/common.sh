@@ -53,6 +53,19 @@ alive() {
 
 gone() { ! alive "$1"; }
 
+# for_everybody PROGRAM DIR: tells the path of a copy in DIR that users can run who can't reach where it was built.
+for_everybody() {
+  local program=$2/${1##*/} library
+  mkdir -p "$2"
+  cp "$1" "$program.real"
+  while read -r library; do cp -L "$library" "$2/"; done < <(ldd "$1" | sed -n 's/.*=> \(.*libvirtiofs[^ ]*\) .*/\1/p')
+  # The name that it speaks of itself by is as it was.
+  printf '#!/bin/bash\nLD_LIBRARY_PATH=%q exec -a %q %q "$@"\n' "$2" "$program" "$program.real" >"$program"
+  chmod -R a+rX "$2"
+  chmod a+x "$program" "$program.real"
+  echo "$program"
+}
+
 # stop_process PID SECONDS: SIGTERM, then SIGKILL at the deadline; false if it took the second.
 stop_process() {
   alive "$1" || return 0
