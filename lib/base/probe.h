@@ -30,9 +30,12 @@
 #define VIRTIOFS_PROBE_REPLY(queue, request, unique, opcode, nodeid, error, bytes)                                     \
   STAP_PROBE7(virtiofs, reply, queue, request, unique, opcode, nodeid, error, bytes)
 #else
-#define VIRTIOFS_PROBE_TAKE(queue, request, in_bytes, out_bytes) (void)0
-#define VIRTIOFS_PROBE_DISPATCH(queue, request, unique, opcode, nodeid) (void)0
-#define VIRTIOFS_PROBE_REPLY(queue, request, unique, opcode, nodeid, error, bytes) (void)0
+#define VIRTIOFS_PROBE_TAKE(queue, request, in_bytes, out_bytes)                                                       \
+  ((void)(queue), (void)(request), (void)(in_bytes), (void)(out_bytes))
+#define VIRTIOFS_PROBE_DISPATCH(queue, request, unique, opcode, nodeid)                                                \
+  ((void)(queue), (void)(request), (void)(unique), (void)(opcode), (void)(nodeid))
+#define VIRTIOFS_PROBE_REPLY(queue, request, unique, opcode, nodeid, error, bytes)                                     \
+  ((void)(queue), (void)(request), (void)(unique), (void)(opcode), (void)(nodeid), (void)(error), (void)(bytes))
 #endif
 
 #endif
