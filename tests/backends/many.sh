@@ -37,7 +37,8 @@ trap cleanup EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT HUP
 
-listens() { [[ -S $dir/sock ]]; }
+# It is another process that serves, whose descriptors and memory count.
+listens() { [[ -S $dir/sock && $(inside "$server") != "$server" ]]; }
 
 # with WHAT COUNT FDS OPTION...: the test, on an empty share of its own.
 with() {
@@ -50,7 +51,7 @@ with() {
   wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
   say "# $what $count $*"
   # shellcheck disable=SC2086 # $fds may be nothing
-  "$many" "$what" "$dir/sock" "$share" "$server" "$count" $fds || status=$?
+  "$many" "$what" "$dir/sock" "$share" "$(inside "$server")" "$count" $fds || status=$?
   ((status == 0)) || failed=1
   stop_process "$server" "$SECONDS_MAX" || die "the server doesn't end: $(cat "$dir/log")"
   server=

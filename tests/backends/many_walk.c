@@ -79,6 +79,7 @@ static void forget_all(struct many *m, uint32_t files, const uint64_t *dirs) {
 
 static void judge(const struct many *m, const char *how, uint32_t files, long before, long after) {
   long growth = after - before, bytes = growth * 1024 / (long)files;
+  many_need(growth > 0, "%s: %u files have taken nothing", how, files);
   many_need(bytes <= PER_INODE, "%s: %ld bytes for each inode, more than %d", how, bytes, PER_INODE);
   bool back = many_rss_falls(m, before + growth * KEPT / 100 + ONCE);
   long kept = (many_rss(m) - before) * 100 / (growth > 0 ? growth : 1);
