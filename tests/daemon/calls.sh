@@ -21,8 +21,6 @@ dax=$4
 passthrough=$examples/passthrough/virtiofs-passthrough
 check=$examples/check/virtiofs-check
 SECONDS_MAX=60
-# Races are other tests' business: hostile guests make some in their own memory, and who is in a sandbox can't say where.
-export TSAN_OPTIONS="report_bugs=0${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share
