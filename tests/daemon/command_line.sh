@@ -63,11 +63,11 @@ tells() {
 
 in_sandbox() { grep -q 'INFO sandbox' "$dir/log"; }
 
-# start SOCKET: hello listens there.
+# start SOCKET: hello listens there, whatever lay there.
 start() {
   server_words "$hello --socket-path {socket}" "$1" '' ''
   rm -f "$dir/log"
-  server_start "$dir/log" "$1" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
+  server_start_over "$dir/log" "$1" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   wait_until "$SECONDS_MAX" in_sandbox || die "isn't in its sandbox: $(cat "$dir/log")"
 }
 
@@ -86,11 +86,11 @@ options() {
   refuses 'one of --socket-path, --fd and --mountpoint' "$hello" --socket-path "$dir/s" --fd 3
   refuses 'unrecognized option' "$hello" --nonsense
   refuses 'character 5: a rule' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --xattrmap ':ok:'
-refuses 'uids, rule at character 12: the range overlaps' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" \
-  --translate-uid map:0:0:10 --translate-uid guest:5:0:1
-refuses 'gids, rule at character 1: the type must be' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --translate-gid 0:0:10
-refuses 'no POSIX ACLs while' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --translate-gid map:0:0:1 --posix-acl
-refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --security-label=maybe
+  refuses 'uids, rule at character 12: the range overlaps' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" \
+    --translate-uid map:0:0:10 --translate-uid guest:5:0:1
+  refuses 'gids, rule at character 1: the type must be' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --translate-gid 0:0:10
+  refuses 'no POSIX ACLs while' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --translate-gid map:0:0:1 --posix-acl
+  refuses 'must be never, auto or always' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --security-label=maybe
   refuses 'never, auto or always' "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --posix-acl=perhaps
   refuses 'requires an argument' "$hello" --socket-path
   refuses "unexpected argument 'extra'" "$hello" --socket-path "$dir/s" extra

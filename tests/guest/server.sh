@@ -53,15 +53,23 @@ server_listens() {
   awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
 }
 
-server_ready_or_gone() { server_listens "$1" || gone "$SERVER_PID"; }
+# The kernel's list isn't read at one moment: what is in it may be missed, so that being seen once has to do.
+server_seen_or_gone() {
+  if server_listens "$1"; then SERVER_SEEN=1; else gone "$SERVER_PID"; fi
+}
 
 # server_start LOG SOCKET SECONDS: starts SERVER_WORDS, whose output is added to LOG, and waits until it listens.
 server_start() {
   rm -f "$2"
+  server_start_over "$@"
+}
+
+# The same, where a socket may lie that another server has left.
+server_start_over() {
   setpriv --pdeathsig KILL -- "${SERVER_WORDS[@]}" </dev/null >>"$1" 2>&1 &
   SERVER_PID=$!
-  wait_until "$3" server_ready_or_gone "$2" || return 1
-  alive "$SERVER_PID" && server_listens "$2"
+  SERVER_SEEN=
+  wait_until "$3" server_seen_or_gone "$2" && [[ -n $SERVER_SEEN ]]
 }
 
 # server_wait SECONDS: until it has ended by itself; SERVER_STATUS is its status, or "timeout".
