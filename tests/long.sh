@@ -44,14 +44,9 @@ failed=0
 step_pid=
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   if [[ -n $step_pid ]]; then stop_tree "$step_pid" 60; fi
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --stay --socket-path {socket} --shared-dir {dir} --queues {queues} --device-nodes"; }
 
