@@ -2,7 +2,9 @@
 /* What a guest is told that it may keep, and what a file is opened for because of that. */
 #include "passthrough_share.h"
 
+#include <grp.h>
 #include <stdalign.h>
+#include <sys/wait.h>
 
 enum { NEVER = VIRTIOFS_PASSTHROUGH_CACHE_NEVER, AUTO = VIRTIOFS_PASSTHROUGH_CACHE_AUTO };
 enum { ALWAYS = VIRTIOFS_PASSTHROUGH_CACHE_ALWAYS, METADATA = VIRTIOFS_PASSTHROUGH_CACHE_METADATA };
@@ -135,6 +137,35 @@ static void read_from_what_is_for_writing(void **state) {
   }
 }
 
+/* The mode of a new file is for those who open it later; also for a server that isn't root. */
+static void what_is_new_may_be_read_and_written(void **state) {
+  struct share *s = *state;
+  if (geteuid() != 0)
+    skip();
+  assert_int_equal(fchmod(s->fd, 0777), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    static const uint32_t modes[] = {0444, 0200, 0};
+    struct virtiofs_create_out out;
+    int bad = setgroups(0, NULL) != 0 || setgid(4321) != 0 || setuid(4321) != 0;
+    (void)serve(s, (struct virtiofs_passthrough_config){.writeback = true});
+    for (unsigned i = 0; i < 3; i++) {
+      const char *names[] = {"a", "b", "c"};
+      bad |= share_try_create(s, names[i], O_WRONLY, modes[i], &out) != 0;
+      bad |= bad == 0 && access_of(out.open.handle) != O_RDWR;
+      struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = O_WRONLY, .mode = modes[i]};
+      bad |= s->ops->tmpfile(&s->req, &in, &out) != 0;
+      bad |= bad == 0 && access_of(out.open.handle) != O_RDWR;
+    }
+    _exit(bad);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_int_equal(share_stat(s, "a").st_mode, S_IFREG | 0444);
+}
+
 /* Where a write goes to: the guest that writes back says where, any other only that it appends. */
 static void appending(void **state) {
   struct share *s = *state;
@@ -213,8 +244,13 @@ static void direct_and_unaligned(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(what_may_be_kept), share_test(what_is_promised),       share_test(read_from_what_is_for_writing),
-      share_test(appending),        share_test(direct_only_if_allowed), share_test(direct_and_unaligned),
+      share_test(what_may_be_kept),
+      share_test(what_is_promised),
+      share_test(read_from_what_is_for_writing),
+      share_test(what_is_new_may_be_read_and_written),
+      share_test(appending),
+      share_test(direct_only_if_allowed),
+      share_test(direct_and_unaligned),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,46 @@ static void immutable_is_for_root(void **state) {
   share_release(s, handle);
 }
 
+static void host_set(struct share *s, const char *name, int flags) {
+  int fd = openat(s->fd, name, O_RDONLY | O_CLOEXEC);
+  if (ioctl(fd, FS_IOC_SETFLAGS, &flags) != 0)
+    fprintf(stderr, "no flags %x: %s\n", (unsigned)flags, strerror(errno));
+  close(fd);
+}
+
+/* What a directory's files count for is the host's quota: nobody in the guest takes them out of it, or puts them in. */
+static void projects_are_the_hosts(void **state) {
+  struct share *s = *state;
+  const struct virtiofs_caller callers[] = {s->req.caller, {.uid = USER, .gid = USER, .pid = 1}};
+  int flags = 0;
+  assert_int_equal(mkdirat(s->fd, "dir", 0700), 0);
+  assert_int_equal(mkdirat(s->fd, "plain", 0700), 0);
+  if (host_flags(s, "dir", &flags) == 0)
+    host_set(s, "dir", flags | FS_PROJINHERIT_FL);
+  if (host_flags(s, "dir", &flags) != 0 || (flags & FS_PROJINHERIT_FL) == 0)
+    skip();
+  if (geteuid() == 0)
+    assert_int_equal(fchownat(s->fd, "dir", USER, USER, 0), 0);
+  uint64_t dir = share_lookup(s, "dir"), plain = share_lookup(s, "plain");
+  uint64_t handle = share_opendir(s, dir), other = share_opendir(s, plain);
+  for (unsigned i = 0; i < (geteuid() == 0 ? 2 : 1); i++) {
+    s->req.caller = callers[i];
+    assert_int_equal(set_flags(s, dir, handle, flags & ~FS_PROJINHERIT_FL), -EPERM);
+    assert_int_equal(set_flags(s, dir, handle, 0), -EPERM);
+    assert_int_equal(set_flags(s, dir, handle, flags | FS_NODUMP_FL), 0);
+    assert_int_equal(set_flags(s, dir, handle, flags), 0);
+  }
+  s->req.caller = callers[0];
+  assert_int_equal(get_flags(s, plain, other, &flags), 0);
+  assert_int_equal(set_flags(s, plain, other, flags | FS_PROJINHERIT_FL), -EPERM);
+  assert_int_equal(host_flags(s, "plain", &flags), 0);
+  assert_int_equal(flags & FS_PROJINHERIT_FL, 0);
+  assert_int_equal(host_flags(s, "dir", &flags), 0);
+  assert_int_equal(flags & FS_PROJINHERIT_FL, FS_PROJINHERIT_FL);
+  share_releasedir(s, handle);
+  share_releasedir(s, other);
+}
+
 static void larger_attributes(void **state) {
   struct share *s = *state;
   struct fsxattr attr, host = {0};
@@ -135,11 +175,8 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(flags_of_files),
-      share_test(flags_of_directories),
-      share_test(immutable_is_for_root),
-      share_test(larger_attributes),
-      share_test(refused),
+      share_test(flags_of_files),         share_test(flags_of_directories), share_test(immutable_is_for_root),
+      share_test(projects_are_the_hosts), share_test(larger_attributes),    share_test(refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

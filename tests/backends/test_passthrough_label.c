@@ -195,6 +195,37 @@ static void no_context_no_file(void **state) {
   assert_int_equal(share_open_fds(), before);
 }
 
+/* What was taken away again costs nothing. */
+static void no_context_no_charge(void **state) {
+  struct share *s = *state;
+  struct virtiofs_entry_out out;
+  struct virtiofs_create_out created;
+  struct virtiofs_passthrough_usage usage;
+  if (geteuid() != 0)
+    skip();
+  virtiofs_passthrough_free(s->fs);
+  share_serve(
+      s, (struct virtiofs_passthrough_config){.xattrmap = ":prefix:client:security.selinux:system.none.::ok:all:::",
+                                              .security_label = VIRTIOFS_PASSTHROUGH_AUTO,
+                                              .quota_bytes = 1 << 20});
+  struct virtiofs_extensions extensions = context("security.selinux", label);
+  assert_int_equal(make_dir(s, "x", extensions, &out), -EOPNOTSUPP);
+  assert_int_equal(make_node(s, "x", S_IFIFO | 0600, extensions, &out), -EOPNOTSUPP);
+  virtiofs_passthrough_free(s->fs);
+  share_serve(s, (struct virtiofs_passthrough_config){.xattrmap = ":map:security.selinux:user.map.:",
+                                                      .security_label = VIRTIOFS_PASSTHROUGH_AUTO,
+                                                      .quota_bytes = 1 << 20});
+  assert_int_equal(make_link(s, "x", extensions, &out), -EPERM);
+  assert_int_equal(make_node(s, "x", S_IFIFO | 0600, extensions, &out), -EPERM);
+  assert_false(share_has(s, "x"));
+  virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+  assert_int_equal(usage.quota_inodes, 0);
+  assert_int_equal(make_file(s, "f", O_RDWR, extensions, &created), 0);
+  share_release(s, created.open.handle);
+  virtiofs_passthrough_usage(s->fs, &usage, sizeof usage);
+  assert_int_equal(usage.quota_inodes, 1);
+}
+
 /* A guest that names something else than a label. */
 static void labels_only(void **state) {
   struct share *s = *state;
@@ -262,8 +293,8 @@ static void host_labels_itself(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(promised_if_asked),     share_test(each_type_gets_it),  share_test(open_file_works),
-      share_test(nameless_file_gets_it), share_test(no_context_no_file), share_test(labels_only),
-      share_test(labels_change),         share_test(host_labels_itself),
+      share_test(nameless_file_gets_it), share_test(no_context_no_file), share_test(no_context_no_charge),
+      share_test(labels_only),           share_test(labels_change),      share_test(host_labels_itself),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 enum { KIB = 1024, MIB = 1024 * KIB, CHUNK = 64 * KIB };
 
@@ -438,19 +439,51 @@ static void in_the_end_it_is_right(void **state) {
   assert_true(usage(s).quota_bytes <= 2 * MIB);
 }
 
+/* A process with one descriptor left. Return: the limit as it was. */
+static struct rlimit leave_one(void) {
+  struct rlimit before, limit;
+  int fd = open("/", O_PATH | O_CLOEXEC);
+  assert_true(fd >= 0 && close(fd) == 0);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  limit = before;
+  limit.rlim_cur = (rlim_t)fd + 1;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  return before;
+}
+
+/* The host makes the file, and then the server has no descriptor to keep it by. */
+static void what_fails_is_not_charged(void **state) {
+  struct share *s = *state;
+  struct virtiofs_create_out out = {.open = {.handle = 0}};
+  if (share_has_handles())
+    skip();
+  serve(s, MIB, 0, false);
+  struct virtiofs_tmpfile_in in = {.parent = s->root, .flags = O_RDWR, .mode = 0600};
+  struct rlimit before = leave_one();
+  int nameless = s->ops->tmpfile(&s->req, &in, &out);
+  uint64_t without = usage(s).quota_inodes;
+  int named = share_try_create(s, "f", O_RDWR | O_EXCL, 0644, &out);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(nameless, -ENFILE);
+  assert_int_equal(without, 0);
+  /* One with a name is there, is paid for, and can be had. */
+  assert_int_equal(named, -ENFILE);
+  assert_int_equal(usage(s).quota_inodes, 1);
+  assert_int_equal(share_try_create(s, "f", O_RDWR, 0644, &out), 0);
+  share_release(s, out.open.handle);
+  assert_int_equal(unlink_name(s, "f"), 0);
+  share_forget(s, out.entry.node, 1);
+  assert_int_equal(usage(s).quota_inodes, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(contents_are_charged),
-      share_test(holes_are_free_until_they_are_filled),
-      share_test(room_may_be_made_first),
-      share_test(copies_are_charged),
-      share_test(what_is_open_is_paid_for),
-      share_test(names_come_and_go),
-      share_test(files_without_a_name),
-      share_test(files_are_counted),
-      share_test(nothing_is_won_by_deleting_what_was_there),
-      share_test(all_that_is_there_may_count),
-      share_test(quotas_that_cannot_be),
+      share_test(contents_are_charged),        share_test(holes_are_free_until_they_are_filled),
+      share_test(room_may_be_made_first),      share_test(copies_are_charged),
+      share_test(what_is_open_is_paid_for),    share_test(names_come_and_go),
+      share_test(files_without_a_name),        share_test(files_are_counted),
+      share_test(what_fails_is_not_charged),   share_test(nothing_is_won_by_deleting_what_was_there),
+      share_test(all_that_is_there_may_count), share_test(quotas_that_cannot_be),
       share_test(in_the_end_it_is_right),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,10 @@ static int also_for_reading(const struct virtiofs_passthrough *fs, int file) {
   return both;
 }
 
+int virtiofs_passthrough_to_make(const struct virtiofs_req *req, int flags) {
+  return writes_back(req) && (flags & O_ACCMODE) == O_WRONLY ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+}
+
 static int set_direct(int file) {
   int flags = fcntl(file, F_GETFL);
   if (flags >= 0 && fcntl(file, F_SETFL, flags | O_DIRECT) == 0)

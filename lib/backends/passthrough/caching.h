@@ -21,6 +21,15 @@ void virtiofs_passthrough_caching_init(const struct caching *caching, struct vir
 uint32_t virtiofs_passthrough_keep_dir(const struct caching *caching);
 
 /**
+ * virtiofs_passthrough_to_make - how a new file is to be opened, for what the guest's kernel needs of it
+ * @flags: for the host, as the guest's user wants them
+ *
+ * A new file may be opened in any way, whatever its mode will be; once it is there its mode may forbid it to a server
+ * that isn't root.
+ */
+int virtiofs_passthrough_to_make(const struct virtiofs_req *req, int flags);
+
+/**
  * virtiofs_passthrough_opened - make of a file that was opened as the guest's user wanted what the guest's kernel needs
  * @file:  taken; or a negative error, which is returned
  * @flags: as the guest gave them

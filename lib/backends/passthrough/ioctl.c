@@ -43,12 +43,25 @@ static int get_xattr(const struct virtiofs_ioctl_in *in, struct virtiofs_ioctl_o
   return give(in, &attr, sizeof attr, out);
 }
 
+/*
+ * Whose quota counts what is made in a directory, its project's or nobody's, is for the host to say: a guest that could
+ * take the bit from its directories would be rid of its limit. The host's kernel refuses that only in a user namespace.
+ */
+static int check_project(int fd, int flags) {
+  int now;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &now) != 0)
+    return virtiofs_passthrough_error(errno);
+  return ((now ^ flags) & FS_PROJINHERIT_FL) == 0 ? 0 : -EPERM;
+}
+
 /* As the caller: only the guest's root may make files immutable, and only if the server may. */
 static int set_flags(struct virtiofs_req *req, const struct virtiofs_ioctl_in *in) {
   int flags;
   if (virtiofs_data_copy(&in->data, 0, &flags, sizeof flags) != sizeof flags)
     return -EINVAL;
-  int rc = virtiofs_passthrough_cred_begin(req, PASSTHROUGH_CAP(CAP_FOWNER));
+  int rc = check_project(handle_fd(in), flags);
+  if (rc == 0)
+    rc = virtiofs_passthrough_cred_begin(req, PASSTHROUGH_CAP(CAP_FOWNER));
   if (rc != 0)
     return rc;
   if (ioctl(handle_fd(in), FS_IOC_SETFLAGS, &flags) != 0)

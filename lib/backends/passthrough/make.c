@@ -78,6 +78,20 @@ static void end(const struct virtiofs_passthrough *fs, struct acting *as) {
 }
 
 /*
+ * Takes away what was just made and can't stay so. Not what somebody on the host has put in its place meanwhile: as far
+ * as a look before can tell, since Linux can't remove a name of one certain file.
+ * @fd: of it
+ */
+static bool remove_made(int dirfd, const char *name, int fd, int flags) {
+  struct statx made, there;
+  virtiofs_passthrough_cred_server();
+  if (virtiofs_passthrough_stat(fd, &made) != 0 ||
+      statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, PASSTHROUGH_STATX_MASK, &there) != 0)
+    return false;
+  return virtiofs_passthrough_same_file(&made, &there) && unlinkat(dirfd, name, flags) == 0;
+}
+
+/*
  * Opens a new file for the caller. One that is to have security contexts is without a name until it has them.
  * @name: NULL: it gets none
  */
@@ -106,10 +120,9 @@ static int open_new(struct virtiofs_req *req, int dirfd, const char *name, int f
   if (rc == 0 && name != NULL && !named)
     rc = virtiofs_passthrough_label_link(fs, file, dirfd, name);
   if (rc != 0 && file >= 0) {
-    close(file);
-    virtiofs_passthrough_cred_server();
     if (named)
-      (void)unlinkat(dirfd, name, 0);
+      (void)remove_made(dirfd, name, file, 0);
+    close(file);
   }
   return rc == 0 ? file : rc;
 }
@@ -121,7 +134,7 @@ static int make_open(struct virtiofs_req *req, int dirfd, const char *name, int 
   int rc = virtiofs_passthrough_quota_make(fs);
   if (rc != 0)
     return rc;
-  int file = open_new(req, dirfd, name, flags, mode, extensions);
+  int file = open_new(req, dirfd, name, virtiofs_passthrough_to_make(req, flags), mode, extensions);
   if (file < 0)
     virtiofs_passthrough_quota_unmade(fs);
   return file;
@@ -153,12 +166,12 @@ static int set_label(struct virtiofs_passthrough *fs, int dirfd, const struct th
     rc = virtiofs_passthrough_stat(fd, &stx);
   if (rc == 0)
     virtiofs_passthrough_attr(fs, inode, &stx, &out->attr);
+  if (rc != 0 && fd >= 0 && remove_made(dirfd, thing->name, fd, S_ISDIR(thing->mode) ? AT_REMOVEDIR : 0))
+    virtiofs_passthrough_quota_unmade(fs);
   if (fd >= 0)
     virtiofs_passthrough_fd_return(fs, inode, fd);
-  if (rc != 0) {
-    (void)unlinkat(dirfd, thing->name, S_ISDIR(thing->mode) ? AT_REMOVEDIR : 0);
+  if (rc != 0)
     virtiofs_passthrough_inode_put(fs, inode, 1);
-  }
   return rc;
 }
 
@@ -259,12 +272,20 @@ int virtiofs_passthrough_mknod(struct virtiofs_req *req, const struct virtiofs_m
   return make(req, &thing, PASSTHROUGH_KEEP_TO_MAKE | (device ? PASSTHROUGH_CAP(CAP_MKNOD) : 0), out);
 }
 
-/* What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one. */
+/*
+ * What is paid for: @file, which becomes the handle, and the inode's descriptor if it needs one.
+ *
+ * A file with a name stays on the host, empty, where the server has no memory or descriptor for it in the end, as one
+ * does that open(2) has made before it fails. By then the name may be another file's, and taking away that one would be
+ * worse.
+ */
 static int give_created(struct virtiofs_passthrough *fs, const struct inode *parent, int file, bool named,
                         struct virtiofs_create_out *out) {
   int rc = virtiofs_passthrough_enter_made(fs, parent, file, &out->entry);
   if (rc != 0) {
     virtiofs_passthrough_fd_close(fs, file);
+    if (!named)
+      virtiofs_passthrough_quota_unmade(fs);
     return rc;
   }
   struct inode *inode = virtiofs_passthrough_node(out->entry.node);
@@ -377,9 +398,12 @@ static int tmpfile_in(struct virtiofs_req *req, int dirfd, const struct virtiofs
     return rc;
   mode_t mode = virtiofs_passthrough_masked(req, dirfd, in->mode & PERMISSIONS, in->umask);
   int file = make_open(req, dirfd, NULL, flags, mode, &in->extensions);
+  const bool made = file >= 0;
   file = virtiofs_passthrough_opened(req, file, in->flags, &out->open.flags);
   if (file >= 0)
     return give_created(fs, parent, file, false, out);
+  if (made)
+    virtiofs_passthrough_quota_unmade(fs);
   virtiofs_passthrough_fd_give(fs, fds);
   return file;
 }
