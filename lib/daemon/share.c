@@ -167,6 +167,7 @@ static int make_device(struct virtiofs_daemon_share *share) {
       .window_len = options->cache_size,
       .max_nodes = limits->max_inodes != 0 ? limits->max_inodes : share->setup.config->max_nodes,
       .max_handles = limits->max_handles != 0 ? limits->max_handles : share->setup.config->max_handles,
+      .max_mappings = limits->max_mappings,
       .max_in_flight = limits->max_in_flight,
       .rate_ops = limits->rate_ops,
       .rate_bytes = limits->rate_bytes,

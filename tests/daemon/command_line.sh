@@ -109,6 +109,8 @@ options() {
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 0
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
+  refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 0
+  refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 16777217
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   local quota
