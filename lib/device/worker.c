@@ -116,6 +116,8 @@ static void read_mail(struct virtiofs_queue *queue) {
     virtiofs_queue_look_at_fds(queue);
     /* What was signalled to the old one may not have been seen. */
     signal_fd(queue->call_fd, queue->call_waits);
+    if (queue->broken)
+      signal_fd(queue->err_fd, queue->err_waits);
   }
 }
 

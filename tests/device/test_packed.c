@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -149,6 +150,13 @@ static void a_broken_ring_is_said_once_and_begins_anew(void **state) {
   assert_int_equal(write(b->g.rings[1].kick_fd, &one, sizeof one), sizeof one);
   guest_wait_fd(b->g.rings[1].err_fd);
   assert_int_equal(atomic_load(&b->warnings), 1);
+  /* To whoever asks later, too. */
+  int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  assert_true(err >= 0);
+  vhost_frontend_vring_fd(&b->g.fe, VIRTIOFS_VHOST_USER_SET_VRING_ERR, 1, err);
+  guest_sync(&b->g);
+  guest_wait_fd(err);
+  close(err);
   (void)stop_ring(b);
   void *cookie;
   assert_int_equal(virtiofs_driverq_reset(q, RING_NUM), 0);
