@@ -13,14 +13,19 @@
 
 enum { BUFFER_SIZE = 32 * 1024 };
 
-/** An open directory: a window of records as the host gave them. */
+/** Records as the host gives them. */
+struct window {
+  alignas(struct dirent64) char records[BUFFER_SIZE];
+};
+
+/** An open directory. */
 struct dir {
   pthread_mutex_t lock; /* one listing at a time, over system calls too: it holds up this handle alone */
   int fd;
-  uint64_t next;     /* offset of the record at @at; of the descriptor's position if there is none left */
-  uint64_t position; /* of the descriptor: behind the last record in @records */
-  size_t at, end;
-  alignas(struct dirent64) char records[BUFFER_SIZE];
+  uint64_t next;         /* offset of the record at @at; where to go on if there is none left */
+  uint64_t position;     /* of the descriptor: behind the last record in the window */
+  size_t at, end;        /* of the records that are left */
+  struct window *window; /* NULL: each listing has its own, since there are enough that last */
 };
 
 static struct dir *dir_of(uint64_t handle) {
@@ -29,6 +34,23 @@ static struct dir *dir_of(uint64_t handle) {
 
 int virtiofs_passthrough_dir_fd(uint64_t handle) {
   return dir_of(handle)->fd;
+}
+
+/* A guest may open as many directories as files: only so many of them have memory that is worth counting. */
+static struct window *window_new(struct virtiofs_passthrough *fs) {
+  struct window *window = NULL;
+  if (atomic_fetch_add_explicit(&fs->dir_windows, 1, memory_order_relaxed) < PASSTHROUGH_DIR_WINDOWS)
+    window = malloc(sizeof *window); /* not zeroed: a small directory then touches little of it */
+  if (window == NULL)
+    atomic_fetch_sub_explicit(&fs->dir_windows, 1, memory_order_relaxed);
+  return window;
+}
+
+static void window_free(struct virtiofs_passthrough *fs, struct window *window) {
+  if (window == NULL)
+    return;
+  free(window);
+  atomic_fetch_sub_explicit(&fs->dir_windows, 1, memory_order_relaxed);
 }
 
 int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs_opendir_in *in,
@@ -50,15 +72,14 @@ int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs
     virtiofs_passthrough_fd_give(fs, 1);
     return fd;
   }
-  struct dir *dir = malloc(sizeof *dir); /* not zeroed: a small directory then touches little of it */
+  struct dir *dir = calloc(1, sizeof *dir);
   if (dir == NULL || pthread_mutex_init(&dir->lock, NULL) != 0) {
     free(dir);
     virtiofs_passthrough_fd_close(fs, fd);
     return -ENOMEM;
   }
   dir->fd = fd;
-  dir->next = dir->position = 0;
-  dir->at = dir->end = 0;
+  dir->window = window_new(fs);
   out->handle = (uintptr_t)dir;
   out->flags = virtiofs_passthrough_keep_dir(&fs->caching);
   return 0;
@@ -67,6 +88,7 @@ int virtiofs_passthrough_opendir(struct virtiofs_req *req, const struct virtiofs
 void virtiofs_passthrough_releasedir(struct virtiofs_req *req, const struct virtiofs_release_in *in) {
   struct dir *dir = dir_of(in->handle);
   virtiofs_passthrough_fd_close(virtiofs_req_fs(req), dir->fd);
+  window_free(virtiofs_req_fs(req), dir->window);
   pthread_mutex_destroy(&dir->lock);
   free(dir);
 }
@@ -80,7 +102,7 @@ int virtiofs_passthrough_fsyncdir(struct virtiofs_req *req, const struct virtiof
 
 /* Offsets are the host's own, so they outlive a change of the directory and fit another handle of it. */
 static int seek(struct dir *dir, uint64_t offset) {
-  if (offset == dir->next && offset != 0)
+  if (offset == dir->next && offset != 0 && (dir->at < dir->end || offset == dir->position))
     return 0;
   /* The beginning is never taken from the buffer: it is how a program asks for what is there now. */
   if (offset != dir->position && lseek(dir->fd, (off_t)offset, SEEK_SET) < 0)
@@ -91,10 +113,10 @@ static int seek(struct dir *dir, uint64_t offset) {
 }
 
 /* Return: 1 if there is a record at @at; 0 at the directory's end; -errno. */
-static int fill(struct dir *dir) {
+static int fill(struct dir *dir, struct window *window) {
   if (dir->at < dir->end)
     return 1;
-  ssize_t n = getdents64(dir->fd, dir->records, sizeof dir->records);
+  ssize_t n = getdents64(dir->fd, window->records, sizeof window->records);
   if (n < 0)
     return virtiofs_passthrough_error(errno);
   dir->at = 0;
@@ -103,7 +125,7 @@ static int fill(struct dir *dir) {
     return 0;
   const struct dirent64 *record = NULL;
   for (size_t at = 0; at < dir->end; at += record->d_reclen)
-    record = (const struct dirent64 *)(const void *)(dir->records + at);
+    record = (const struct dirent64 *)(const void *)(window->records + at);
   dir->position = (uint64_t)record->d_off;
   return 1;
 }
@@ -125,15 +147,15 @@ static int add(struct virtiofs_passthrough *fs, const struct inode *inode, int d
   return virtiofs_readdirplus_add(out, entry, found ? &node : NULL);
 }
 
-static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus,
+static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus, struct window *window,
                 struct virtiofs_readdir_out *out) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const struct inode *inode = virtiofs_passthrough_node(in->node);
   struct dir *dir = dir_of(in->handle);
   bool any = false;
   int rc = seek(dir, in->offset);
-  while (rc == 0 && (rc = fill(dir)) > 0) {
-    const struct dirent64 *record = (const struct dirent64 *)(const void *)(dir->records + dir->at);
+  while (rc == 0 && (rc = fill(dir, window)) > 0) {
+    const struct dirent64 *record = (const struct dirent64 *)(const void *)(window->records + dir->at);
     struct virtiofs_dirent entry = {.name = record->d_name,
                                     .len = (uint32_t)strlen(record->d_name),
                                     .ino = record->d_ino,
@@ -151,12 +173,22 @@ static int list(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, 
   return any ? 0 : rc;
 }
 
+/* What is left of the records is read again. */
+__attribute__((noinline)) static int list_without_window(struct virtiofs_req *req, const struct virtiofs_readdir_in *in,
+                                                         bool plus, struct virtiofs_readdir_out *out) {
+  struct dir *dir = dir_of(in->handle);
+  struct window window;
+  int rc = list(req, in, plus, &window, out);
+  dir->at = dir->end = 0;
+  return rc;
+}
+
 static int list_alone(struct virtiofs_req *req, const struct virtiofs_readdir_in *in, bool plus,
                       struct virtiofs_readdir_out *out) {
   struct dir *dir = dir_of(in->handle);
   virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
   pthread_mutex_lock(&dir->lock);
-  int rc = list(req, in, plus, out);
+  int rc = dir->window != NULL ? list(req, in, plus, dir->window, out) : list_without_window(req, in, plus, out);
   pthread_mutex_unlock(&dir->lock);
   return rc;
 }

@@ -52,10 +52,14 @@ struct virtiofs_passthrough {
   struct dirty *dirty;    /**< NULL: no limit */
   uint64_t entry_valid_ns, attr_valid_ns;
   struct virtiofs_log log;
-  long fd_limit;          /**< descriptors that guests may hold, O_PATH and open ones together */
-  atomic_long fd_count;   /**< held now */
-  atomic_ulong fd_wanted; /**< how often there was none left */
+  atomic_uint dir_windows; /**< open directories that have memory for records */
+  long fd_limit;           /**< descriptors that guests may hold, O_PATH and open ones together */
+  atomic_long fd_count;    /**< held now */
+  atomic_ulong fd_wanted;  /**< how often there was none left */
 };
+
+/** So many open directories keep the records that the host gave last, 32 KiB of them. */
+#define PASSTHROUGH_DIR_WINDOWS 256U
 
 /** The attributes that every reply needs and those that name a file. */
 #define PASSTHROUGH_STATX_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
