@@ -79,6 +79,7 @@ struct virtiofs_queue {
   atomic_bool has_mail;
   atomic_bool stop;
   atomic_bool sleeping;
+  atomic_bool woken; /* since it last began to sleep, by who has answered something */
   _Atomic(struct virtiofs_slot *) answered;
   atomic_uint completing; /* threads in virtiofs_queue_complete() */
   atomic_bool rung;       /* there may be something in @wake_fd */

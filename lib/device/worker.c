@@ -275,6 +275,7 @@ static void sleep_on(struct virtiofs_queue *queue, bool kicks, uint64_t ns) {
   if (kicks && queue->kick_fd < 0)
     ns = POLL_NS;
   struct timespec most = {.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
+  atomic_store(&queue->woken, false);
   atomic_store(&queue->sleeping, true);
   bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);
   if (!busy)
@@ -355,6 +356,7 @@ static void hear(struct virtiofs_queue *queue) {
 
 /* As the worker before it sleeps: what comes after this makes wake_fd readable. False if something has come already. */
 static bool lie_down(struct virtiofs_queue *queue) {
+  atomic_store(&queue->woken, false);
   atomic_store(&queue->sleeping, true);
   if (atomic_load(&queue->answered) == NULL && !atomic_load(&queue->has_mail))
     return true;
