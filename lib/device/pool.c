@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device/pool.h"
 
+#include <sched.h>
+
 #include "device/thread.h"
 
 /*
@@ -21,9 +23,10 @@ static struct virtiofs_slot *next(struct virtiofs_pool *pool, bool woken, bool *
   struct virtiofs_slot *slot = pool->first;
   if (woken)
     pool->waking = false;
-  if (slot != NULL)
+  if (slot != NULL) {
     pool->first = slot->behind;
-  else
+    atomic_fetch_sub_explicit(&pool->queued, 1, memory_order_relaxed);
+  } else
     pool->idle++;
   bool wake = wants_one(pool);
   *stop = pool->stop;
@@ -37,6 +40,9 @@ static void *work(void *arg) {
   struct virtiofs_pool *pool = arg;
   bool woken = false, stop;
   for (;;) {
+    /* Whoever hands in the next one may need this very processor for it; that is sooner than to sleep and be woken. */
+    if (!woken && atomic_load_explicit(&pool->queued, memory_order_relaxed) == 0)
+      (void)sched_yield();
     struct virtiofs_slot *slot = next(pool, woken, &stop);
     woken = slot == NULL;
     if (slot != NULL)
@@ -86,6 +92,7 @@ void virtiofs_pool_run(struct virtiofs_pool *pool, struct virtiofs_slot *slot) {
   else
     pool->last->behind = slot;
   pool->last = slot;
+  atomic_fetch_add_explicit(&pool->queued, 1, memory_order_relaxed);
   bool wake = wants_one(pool);
   pthread_mutex_unlock(&pool->lock);
   if (wake)

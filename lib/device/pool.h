@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "device/slots.h"
 
@@ -16,8 +17,9 @@ struct virtiofs_pool {
                    count under load */
   struct virtiofs_slot *first, *last;
   bool started, stop;
-  bool waking;   /* a post is on its way, or who took it has not looked yet */
-  uint32_t idle; /* threads that wait and that nobody has woken */
+  bool waking;        /* a post is on its way, or who took it has not looked yet */
+  atomic_uint queued; /* changed with the lock held, for those who look without it */
+  uint32_t idle;      /* threads that wait and that nobody has woken */
   uint32_t count;
   pthread_t threads[VIRTIOFS_POOL_MAX];
 };
