@@ -64,7 +64,6 @@ struct virtiofs_queue {
   uint32_t index;
   uint32_t drain_ms;
   uint32_t poll_us; /* the most; 0: none */
-  bool has_window;  /* the driver may have buffers in it */
   char tag[8];
 
   /* the control thread's */

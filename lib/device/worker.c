@@ -223,8 +223,9 @@ static bool take(struct virtiofs_queue *queue) {
     if (!queue->broken)
       rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
   }
-  if (rc < 0 && queue->has_window && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS) {
-    /* It may be in the window, whose place in the guest's memory we are not told. */
+  if (rc < 0 && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS) {
+    /* It may be in a window, our own or another device's, whose place in the guest's memory we are not told; any
+     * program of the guest can have a file read into one. */
     chain.holes = true;
     virtiofs_virtq_mend(queue->vq);
     rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);

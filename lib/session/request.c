@@ -158,12 +158,13 @@ static int decode(struct virtiofs_req *req, bool running) {
   static const struct virtiofs_fuse_proto nothing;
   const struct virtiofs_fuse_proto *proto = running ? &req->session->proto : &nothing;
   int rc = virtiofs_fuse_request_decode(&req->fuse, proto, req->msg->in, req->msg->in_count);
-  if (rc == -EINVAL || rc == -EPROTO)
+  bool malformed = rc == -EINVAL || rc == -EPROTO;
+  /* Before anything is done: what is missing may be what the request is about, or what makes it a whole one. */
+  if (req->msg->cut && (rc == 0 || malformed))
+    return -EFAULT;
+  if (malformed)
     say_refused(req, rc);
-  if (rc == -EPROTO)
-    rc = -EIO;
-  /* Before anything is done: what is missing may be what the request is about. */
-  return rc == 0 && req->msg->cut ? -EFAULT : rc;
+  return rc == -EPROTO ? -EIO : rc;
 }
 
 /* Asked for its size alone a list or a value is answered by a struct, else by its bytes, of which there may be none. */
