@@ -208,6 +208,7 @@ static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   if (settings->share == NULL && settings->shared_dir == NULL)
     config->capabilities |= UINT64_C(1) << CAP_MKNOD | UINT64_C(1) << CAP_SETFCAP;
   config->read_only = wanted.readonly;
+  config->close_inherited = true;
   config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;

@@ -140,6 +140,9 @@ struct virtiofs_sandbox_config {
   bool by_handle;           /**< files are opened by file handle (open_by_handle_at(2)) if the process may do that
                                  (CAP_DAC_READ_SEARCH): then Landlock has to leave files alone */
   bool more_directories;    /**< descriptors of others will be sent to the process: the same */
+  bool close_inherited;     /**< inside, descriptors above 2 that aren't close-on-exec are closed: those of whoever has
+                                 started the program (a launcher's lock, its pid file), in a program that makes its own
+                                 with O_CLOEXEC; not with VIRTIOFS_SANDBOX_NONE */
 };
 
 /** What the process finds inside. Append-only. */
@@ -164,8 +167,8 @@ struct virtiofs_sandbox_inside {
  * the same signal if it was one. Each dies with the other. With VIRTIOFS_SANDBOX_NAMESPACE there is a third process
  * between them, which does nothing but to be the first one of its process namespace.
  *
- * Descriptors that are open stay so, in both. The signals above should be blocked before, or be handled inside. Buffers
- * of stdio are flushed.
+ * Descriptors that are open stay so, in both, but for config->close_inherited. The signals above should be blocked
+ * before, or be handled inside. Buffers of stdio are flushed.
  *
  * Return: 0; -EINVAL for a broken @config; -E2BIG for one of a newer library; -ENOTDIR, -ENOENT, ... for directories;
  * -EPERM, -ENOSPC, ... if the host refuses what the mode takes. The log has said why, and what to use instead. After an

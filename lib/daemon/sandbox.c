@@ -6,6 +6,7 @@
  */
 #include <virtiofs/sandbox.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -152,12 +153,34 @@ static int go_between(struct plan *plan) {
 
 /* ---- inside ---- */
 
+/* Who has started the program may have left it more than it was meant to have. The one outside keeps that: a launcher's
+ * lock may be among it. */
+static int close_inherited(const struct virtiofs_log *log) {
+  const struct dirent *entry;
+  DIR *dir = opendir("/proc/self/fd");
+  if (dir == NULL) {
+    int error = errno;
+    virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, TAG, "can't open '/proc/self/fd': %s", strerror(error));
+    return -error;
+  }
+  while ((entry = readdir(dir)) != NULL) {
+    int fd = (int)strtol(entry->d_name, NULL, 10); /* 0 for "." */
+    int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0)
+      close(fd);
+  }
+  closedir(dir);
+  return 0;
+}
+
 static int settle(struct plan *plan) {
   int root;
   close_one(&plan->channel[0]);
   plan->inside->channel = plan->channel[1];
   sigprocmask(SIG_SETMASK, &plan->signals, NULL);
-  int rc = virtiofs_sandbox_root_open(plan->config, plan->inside, &root);
+  int rc = plan->config->close_inherited ? close_inherited(&plan->config->log) : 0;
+  if (rc == 0)
+    rc = virtiofs_sandbox_root_open(plan->config, plan->inside, &root);
   if (rc == 0 && (plan->flags & CLONE_NEWUSER) != 0)
     rc = virtiofs_sandbox_become_root(&plan->maps, &plan->config->log);
   /* Who becomes somebody else has to ask for it again. */

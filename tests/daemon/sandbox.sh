@@ -155,6 +155,21 @@ in_a_chroot() {
   rmdir "$jail"/* 2>/dev/null || true
 }
 
+# What a launcher has left open, as libvirt its pid file, the one outside keeps and the one inside hasn't.
+inherited() {
+  local mode
+  for mode in namespace chroot; do
+    : >"$dir/launchers"
+    exec 7>"$dir/launchers" 8</dev/null
+    serve "$passthrough" --shared-dir "$share" --sandbox "$mode"
+    exec 7>&- 8<&-
+    want 'what is outside' "$dir/launchers" "$(readlink "/proc/$server/fd/7")"
+    want 'what is inside' '' "$(find "/proc/$serving/fd" -lname "$dir/launchers" -o -name 8 -lname /dev/null)"
+    stop
+  done
+  rm "$dir/launchers"
+}
+
 without() {
   serve "$passthrough" --shared-dir "$share" --sandbox none
   expect_namespaces
@@ -311,6 +326,7 @@ step 'a directory by namespaces' by_namespaces
 step 'all of the host' of_everything
 step 'a directory by chroot' by_chroot
 step 'in a chroot' in_a_chroot
+step 'what was inherited' inherited
 step 'no sandbox' without
 step 'no directory' of_nothing
 step 'an ordinary user' by_an_ordinary_user
