@@ -332,7 +332,7 @@ static void no_other_file_system(void **state) {
   (void)state;
   for (int mode = VIRTIOFS_SANDBOX_NAMESPACE; mode <= VIRTIOFS_SANDBOX_CHROOT; mode++) {
     struct virtiofs_sandbox_config config = config_of((enum virtiofs_sandbox_mode)mode);
-    config.by_handle = true;
+    config.by_handle = config.close_inherited = true;
     int status = run(reach_another, &config);
     (void)umount2(share, MNT_DETACH);
     if (status == 0)
