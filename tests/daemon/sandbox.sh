@@ -150,6 +150,24 @@ in_a_chroot() {
   rmdir "$jail"/* 2>/dev/null || true
 }
 
+# What a launcher has left open, as libvirt its pid file, the one outside keeps and the one inside hasn't.
+inherited() {
+  local mode
+  for mode in namespace chroot; do
+    : >"$dir/launchers"
+    exec 7>"$dir/launchers" 8</dev/null
+    serve "$passthrough" --shared-dir "$share" --sandbox "$mode"
+    exec 7>&- 8<&-
+    want 'what is outside' "$dir/launchers" "$(readlink "/proc/$server/fd/7")"
+    # Nor its lock and its log: all of a file system can be opened by handle, and any descriptor on it.
+    want 'what is inside' '' "$(find "/proc/$serving/fd" -lname "$dir/launchers" -o -lname "$dir/run/*" -o -lname "$dir/log" -o -name 8 -lname /dev/null)"
+    want 'what is outside of these' 2 "$(find "/proc/$server/fd" -lname "$dir/run/*" -o -name 2 -lname "$dir/log" | wc -l)"
+    stop
+    grep -q 'INFO daemon: ended by SIGTERM' "$dir/log" || die "its last words are lost: $(cat "$dir/log")"
+  done
+  rm "$dir/launchers"
+}
+
 without() {
   serve "$passthrough" --shared-dir "$share" --sandbox none
   expect_namespaces
@@ -306,6 +324,7 @@ step 'a directory by namespaces' by_namespaces
 step 'all of the host' of_everything
 step 'a directory by chroot' by_chroot
 step 'in a chroot' in_a_chroot
+step 'what was inherited' inherited
 step 'no sandbox' without
 step 'no directory' of_nothing
 step 'an ordinary user' by_an_ordinary_user
