@@ -2,6 +2,9 @@
 /* Contents: what they take, limits, copies, privileges. alike.c compares the contents themselves with the host's. */
 #include "memfs_tree.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #define PAGE 4096
 #define FILE_MODE (VIRTIOFS_S_IFREG | 0644)
 
@@ -195,6 +198,32 @@ static void many_segments(void **state) {
   tree_forget(t, f, 1);
 }
 
+/* The host stops half-way. Linux looks only for an error when it writes its page cache back. */
+static void all_of_the_cache_or_an_error(void **state) {
+  struct tree *t = *state;
+  struct rlimit before, limit;
+  if (odd_page())
+    skip();
+  uint64_t f = tree_mknod(t, t->root, "f", FILE_MODE), h = tree_open(t, f, O_RDWR);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  limit = before;
+  limit.rlim_cur = PAGE;
+  void (*signalled)(int) = signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  int back = tree_write_bytes(t, h, 0, bytes, 2 * PAGE, 0, VIRTIOFS_WRITE_CACHE);
+  int through = tree_write_bytes(t, h, 0, bytes, 2 * PAGE, 0, 0);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  (void)signal(SIGXFSZ, signalled);
+  assert_int_equal(back, -EFBIG);
+  assert_int_equal(through, PAGE);
+  assert_int_equal(tree_attr(t, f).size, PAGE);
+  check_taken(t, f, 1);
+  assert_int_equal(tree_write_bytes(t, h, 0, bytes, 2 * PAGE, 0, VIRTIOFS_WRITE_CACHE), 2 * PAGE);
+  check_taken(t, f, 2);
+  tree_release(t, h);
+  tree_forget(t, f, 1);
+}
+
 static void appends(void **state) {
   struct tree *t = *state;
   uint64_t f = tree_mknod(t, t->root, "f", FILE_MODE), h = tree_open(t, f, O_RDWR);
@@ -383,6 +412,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(reserved_is_reserved, setup, tree_teardown),
       tree_test(ranges_can_be_zeroed),
       tree_test(many_segments),
+      tree_test(all_of_the_cache_or_an_error),
       tree_test(appends),
       tree_test(copies),
       tree_test(times_of_access),

@@ -267,6 +267,25 @@ static void errors_half_way(void **state) {
   share_release(s, handle);
 }
 
+/* Linux looks only for an error when it writes its page cache back: what is short would be lost in silence. */
+static void all_of_the_cache_or_an_error(void **state) {
+  struct share *s = *state;
+  uint64_t handle = open_file(s);
+  static const int errors[] = {EIO, ENOSPC, EDQUOT};
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    host.error = errors[i];
+    host.most = 3;
+    host.calls = 0;
+    host.fail_after = 1;
+    assert_int_equal(share_write(s, handle, 0, "text", O_RDWR, VIRTIOFS_WRITE_CACHE), -errors[i]);
+    host.calls = 0;
+    assert_int_equal(share_write(s, handle, 0, "text", O_RDWR, 0), 3);
+    host.fail_after = host.error = 0;
+    assert_int_equal(share_write(s, handle, 0, "text", O_RDWR, VIRTIOFS_WRITE_CACHE), 4);
+  }
+  share_release(s, handle);
+}
+
 /* As durable as the guest's program asked for, when it asked: fcntl(2) may have come after open(2). */
 static void each_write_says_how_durable(void **state) {
   struct share *s = *state;
@@ -282,10 +301,15 @@ static void each_write_says_how_durable(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      share_test(many_segments),          share_test(short_transfers),
-      share_test(size_is_less_than_room), share_test(end_of_file),
-      share_test(end_of_file_is_known),   share_test(huge_offsets),
-      share_test(errors_half_way),        share_test(each_write_says_how_durable),
+      share_test(many_segments),
+      share_test(short_transfers),
+      share_test(size_is_less_than_room),
+      share_test(end_of_file),
+      share_test(end_of_file_is_known),
+      share_test(huge_offsets),
+      share_test(errors_half_way),
+      share_test(all_of_the_cache_or_an_error),
+      share_test(each_write_says_how_durable),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,23 +14,25 @@ enum { COPY_MOST = 64 << 20 };
 
 typedef ssize_t transfer_fn(int fd, const struct iovec *iov, int count, off_t offset);
 
-/* Return: bytes, fewer only at the file's end or where an error stopped it; -errno if nothing was done before it. */
-static ssize_t transfer(transfer_fn *fn, int fd, const struct virtiofs_data *data, size_t size, uint64_t offset) {
+/* Return: bytes, fewer only at the file's end or where an error stopped it, which is *@error then. */
+static size_t transfer(transfer_fn *fn, int fd, const struct virtiofs_data *data, size_t size, uint64_t offset,
+                       int *error) {
   struct virtiofs_data_walk walk;
   const struct iovec *iov;
   virtiofs_data_walk_start(&walk, data, size);
+  *error = 0;
   while (walk.left > 0) {
     int count = virtiofs_data_walk_next(&walk, &iov);
     ssize_t n = fn(fd, iov, count, (off_t)(offset + walk.done));
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && walk.done == 0)
-      return virtiofs_memfs_error(errno);
+    if (n < 0)
+      *error = virtiofs_memfs_error(errno);
     if (n <= 0)
       break;
     virtiofs_data_walk_on(&walk, (size_t)n);
   }
-  return (ssize_t)walk.done;
+  return walk.done;
 }
 
 /* ---- opening ---- */
@@ -107,9 +109,10 @@ int virtiofs_memfs_read(struct virtiofs_req *req, const struct virtiofs_read_in 
     return -EBADF;
   int fd = file_of(node);
   if (fd >= 0) {
-    ssize_t n = transfer(preadv, fd, &in->data, in->size, in->offset);
-    if (n < 0)
-      return (int)n;
+    int error;
+    size_t n = transfer(preadv, fd, &in->data, in->size, in->offset, &error);
+    if (n == 0 && error != 0)
+      return error;
     out->size = (uint32_t)n;
   }
   virtiofs_memfs_accessed(virtiofs_req_fs(req), node, in->flags);
@@ -129,13 +132,15 @@ static ssize_t write_locked(struct virtiofs_memfs *fs, struct node *node, const 
   int rc = virtiofs_memfs_charge(fs, node, offset, in->size, &taken);
   if (rc != 0)
     return rc;
-  ssize_t n = transfer(pwritev, node->file.fd, &in->data, in->size, offset);
-  if (n > 0 && offset + (uint64_t)n > node->size)
-    node->size = offset + (uint64_t)n;
-  if (n != (ssize_t)in->size)
+  int error;
+  size_t n = transfer(pwritev, node->file.fd, &in->data, in->size, offset, &error);
+  if (n > 0 && offset + n > node->size)
+    node->size = offset + n;
+  if (n != in->size)
     node->file.dense = false; /* a page may have come that nothing was put into */
   virtiofs_memfs_settle(fs, node, taken);
-  return n;
+  /* Linux doesn't look at how much of its page cache was written, only for an error. */
+  return error != 0 && (n == 0 || (in->write_flags & VIRTIOFS_WRITE_CACHE) != 0) ? error : (ssize_t)n;
 }
 
 int virtiofs_memfs_write(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out) {

@@ -135,25 +135,32 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
   return 0;
 }
 
+/*
+ * What is written before an error is told, the error next time. But Linux doesn't look at how much of its page cache
+ * was written, and takes the rest for written, too: there the error comes at once, and its programs hear of it. So
+ * out->size is what was written in any case.
+ */
 static int write_all(struct virtiofs_req *req, const struct virtiofs_write_in *in, int flags,
                      struct virtiofs_write_out *out) {
+  const bool all = (in->write_flags & VIRTIOFS_WRITE_CACHE) != 0;
   struct virtiofs_data_walk walk;
   const struct iovec *iov;
+  int rc = 0;
   virtiofs_data_walk_start(&walk, &in->data, in->size);
   while (walk.left > 0) {
     int count = virtiofs_data_walk_next(&walk, &iov);
     ssize_t n = virtiofs_passthrough_pwritev(req, (int)in->handle, iov, count, in->offset + walk.done, flags);
     if (n < 0 && errno == EINTR)
       continue;
-    if (n <= 0 && walk.done == 0)
-      return virtiofs_passthrough_error(n < 0 ? errno : EIO);
-    if (n <= 0)
-      break; /* what is written is told now, the error next time */
+    if (n <= 0) {
+      rc = all || walk.done == 0 ? virtiofs_passthrough_error(n < 0 ? errno : EIO) : 0;
+      break;
+    }
     virtiofs_data_walk_on(&walk, (size_t)n);
   }
   out->size = (uint32_t)walk.done;
   size_may_be(in->node, (flags & RWF_APPEND) != 0 ? UINT64_MAX : in->offset + out->size);
-  return 0;
+  return rc;
 }
 
 int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_write_in *in,
@@ -171,7 +178,7 @@ int virtiofs_passthrough_write(struct virtiofs_req *req, const struct virtiofs_w
     return rc;
   rc = write_all(req, in, flags, out);
   virtiofs_passthrough_quota_end(fs, &change);
-  if (rc == 0 && (flags & (RWF_SYNC | RWF_DSYNC)) == 0)
+  if (out->size != 0 && (flags & (RWF_SYNC | RWF_DSYNC)) == 0)
     virtiofs_passthrough_dirty_wrote(fs, (int)in->handle, out->size);
   return rc;
 }
