@@ -248,17 +248,18 @@ static inline void pause_cpu(void) {
 #endif
 }
 
-static bool has_work(struct virtiofs_queue *queue, bool kicks) {
+/* @stop: that it is to stop is no news. */
+static bool has_work(struct virtiofs_queue *queue, bool kicks, bool stop) {
   return (kicks && virtiofs_virtq_pending(queue->vq)) || atomic_load(&queue->answered) != NULL ||
-         atomic_load(&queue->has_mail) || atomic_load(&queue->stop);
+         atomic_load(&queue->has_mail) || (!stop && atomic_load(&queue->stop));
 }
 
 /* Looks for something to do, for as long as that pays. False: there was nothing. */
-static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
+static bool look(struct virtiofs_queue *queue, bool kicks, bool stop, uint64_t since) {
   uint64_t waited = 0;
   while (waited < queue->lookout.ns) {
     for (unsigned i = 0; i < LOOKS; i++) {
-      if (has_work(queue, kicks))
+      if (has_work(queue, kicks, stop))
         return true;
       pause_cpu();
     }
@@ -305,9 +306,10 @@ static bool takes(const struct virtiofs_queue *queue, bool stop) {
 }
 
 /* Until there may be something to do. */
-static void rest(struct virtiofs_queue *queue, bool kicks) {
+static void rest(struct virtiofs_queue *queue, bool stop) {
+  bool kicks = takes(queue, stop);
   uint64_t since = queue->lookout.limit_ns != 0 ? virtiofs_clock_ns() : 0;
-  if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
+  if (look(queue, kicks, stop, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
     return;
   sleep_on(queue, kicks, 0);
   if (kicks)
@@ -342,7 +344,7 @@ void *virtiofs_queue_work(void *arg) {
     if (!busy && turn != 0)
       wait_turn(queue, turn);
     else if (!busy)
-      rest(queue, takes(queue, stop));
+      rest(queue, stop);
   }
   announce_exit(queue);
   return NULL;
