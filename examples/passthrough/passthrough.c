@@ -328,7 +328,7 @@ int main(int argc, char **argv) {
       .version = PROGRAM " " VIRTIOFS_VERSION_STRING,
       .argp = &argp,
       .argp_input = &settings,
-      .features = (const char *const[]){"separate-options", NULL},
+      .features = (const char *const[]){"separate-options", "posix-acl-negotiation-mode", NULL},
       .sandbox = sandbox,
       .entered = entered,
       .start = start,

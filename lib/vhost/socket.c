@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/rights.h"
+
 /* A front-end that stops amid a message, or sends it byte by byte, must not keep us from being stopped. */
 #define STALLED_SECONDS 10
 
@@ -137,20 +139,6 @@ static int socket_receive(struct virtiofs_vhost_transport *transport, struct vir
   return rc;
 }
 
-static void fds_attach(struct msghdr *hdr, union control *control, const struct virtiofs_vhost_user_message *msg) {
-  size_t bytes = msg->fd_count * sizeof(int);
-  if (bytes == 0)
-    return;
-  memset(control, 0, sizeof *control);
-  hdr->msg_control = control->bytes;
-  hdr->msg_controllen = CMSG_SPACE(bytes);
-  struct cmsghdr *c = CMSG_FIRSTHDR(hdr);
-  c->cmsg_level = SOL_SOCKET;
-  c->cmsg_type = SCM_RIGHTS;
-  c->cmsg_len = CMSG_LEN(bytes);
-  memcpy(CMSG_DATA(c), msg->fds, bytes);
-}
-
 static int socket_send(struct virtiofs_vhost_transport *transport, const struct virtiofs_vhost_user_message *msg) {
   if (msg->fd_count > VIRTIOFS_VHOST_USER_FDS_MAX || msg->header.size > sizeof msg->payload)
     return -EINVAL;
@@ -158,9 +146,9 @@ static int socket_send(struct virtiofs_vhost_transport *transport, const struct 
   memcpy(bytes, &msg->header, sizeof msg->header);
   memcpy(bytes + sizeof msg->header, &msg->payload, msg->header.size);
   struct iovec iov = {.iov_base = bytes, .iov_len = sizeof msg->header + msg->header.size};
-  union control control;
+  size_t control[VIRTIOFS_RIGHTS_WORDS(VIRTIOFS_VHOST_USER_FDS_MAX)];
   struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
-  fds_attach(&hdr, &control, msg);
+  virtiofs_rights_attach(&hdr, control, msg->fds, msg->fd_count);
   while (iov.iov_len > 0) {
     ssize_t n = sendmsg(socket_of(transport)->fd, &hdr, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR)

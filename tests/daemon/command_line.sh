@@ -151,7 +151,7 @@ options() {
   "$passthrough" --print-capabilities | python3 -c '
 import json, sys
 said = json.load(sys.stdin)
-sys.exit(said["type"] != "fs" or "separate-options" not in said["features"])' || die 'capabilities are not as they should be'
+sys.exit(said["type"] != "fs" or said["features"] != ["separate-options", "posix-acl-negotiation-mode"])' || die 'capabilities are not as they should be'
   passed 'capabilities are JSON'
 }
 
