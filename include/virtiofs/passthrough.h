@@ -139,8 +139,9 @@ struct virtiofs_passthrough_config {
  * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in it (the log says where); -E2BIG if @config is of
  * a newer library and uses it; -ENOTDIR; -EOPNOTSUPP if file handles are mandatory and can't be had; -ENOMEM; what
  * open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not fork between
- * this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold what it
- * leaves after a reserve of 256, open files, what @inode_fds allows and one for each mount together.
+ * this call and the last use. If its files' size is limited (RLIMIT_FSIZE) it should ignore SIGXFSZ, as virtiofs_main()
+ * does: a guest's write may reach the limit. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may
+ * hold what it leaves after a reserve of 256, open files, what @inode_fds allows and one for each mount together.
  *
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
  * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between
