@@ -96,13 +96,15 @@ struct virtiofs_passthrough_config {
   bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
   bool no_flock;        /**< the same for locks of flock(2) */
   /**
-   * How much may be added to the directory's regular files by guests, in bytes of disk; then EDQUOT, and statfs(2) says
-   * so before. What was there at first isn't counted unless @quota_scan is on, nor what the host adds to files that no
-   * guest changes. What guests give back by truncating, or by deleting what nobody has open, may be added again.
-   * There is no DAX then, whatever @dax says. 0: no quota.
+   * How much may be added to the directory by guests, in bytes of disk that regular files and directories take; then
+   * EDQUOT, and statfs(2) says so before. Names make directories larger by 1 MiB more. What was there at first isn't
+   * counted unless @quota_scan is on, nor what the host adds to files that no guest changes. What guests give back by
+   * truncating, or by deleting what nobody has open, may be added again. There is no DAX then, whatever @dax says. 0:
+   * no quota.
    */
   uint64_t quota_bytes;
-  uint64_t quota_inodes; /**< the same for files of any type; 0: one for each 4096 of @quota_bytes; not without that */
+  uint64_t quota_inodes; /**< the same for names of files of any type; 0: one for each 4096 of @quota_bytes; not without
+                            that */
   bool quota_scan;    /**< what is there at first counts: all of it is looked at, once, in virtiofs_passthrough_new() */
   uint64_t max_dirty; /**< bytes that guests may have written and the host not begun to write to the disk: who writes
                            more waits until some of it is there; 0: as the host has it for all. Without pool threads a
