@@ -17,6 +17,7 @@
 #   faults    each system call of each operation fails with each of five errors
 #   exercise  a million random operations on mounts, compared with a model
 #   stress    stress-ng, fio, git and tar on mounts, on disk and on tmpfs, and in a guest
+#   quota     the quotas of ext4 and XFS, below a server that runs in a guest
 #   bench     instructions against what is written down; two processes beside one
 # Runs after tests/run.sh, which installs and builds. Output goes to build/long/STEP.log. Ends with "N passed, N failed".
 set -euo pipefail
@@ -38,6 +39,7 @@ STEPS=(
   faults
   exercise
   stress
+  quota
   bench
 )
 logs=$BUILD_DIR/long
@@ -115,6 +117,8 @@ step_stress() {
   TMPDIR=/dev/shm "$here/posix/stress.sh" "$examples/passthrough/virtiofs-passthrough" "$examples/mount/virtiofs-mount"
   VIRTIOFS_GUEST_EXAMPLES=$examples "$here/guest/source.sh"
 }
+
+step_quota() { VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/clang/examples "$here/guest/quota.sh"; }
 
 step_fuzz() { VIRTIOFS_FUZZ_BUILD=$BUILD_DIR/fuzz/fuzz "$REPO_DIR/fuzz/run.sh" "${VIRTIOFS_FUZZ_SECONDS:-300}"; }
 

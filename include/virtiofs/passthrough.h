@@ -96,13 +96,15 @@ struct virtiofs_passthrough_config {
   bool no_posix_lock;   /**< locks of fcntl(2) stay in each guest; else the host and all guests see them */
   bool no_flock;        /**< the same for locks of flock(2) */
   /**
-   * How much may be added to the directory's regular files by guests, in bytes of disk; then EDQUOT, and statfs(2) says
-   * so before. What was there at first isn't counted unless @quota_scan is on, nor what the host adds to files that no
-   * guest changes. What guests give back by truncating, or by deleting what nobody has open, may be added again.
-   * There is no DAX then, whatever @dax says. 0: no quota.
+   * How much may be added to the directory by guests, in bytes of disk that regular files and directories take; then
+   * EDQUOT, and statfs(2) says so before. Names make directories larger by 1 MiB more. What was there at first isn't
+   * counted unless @quota_scan is on, nor what the host adds to files that no guest changes. What guests give back by
+   * truncating, or by deleting what nobody has open, may be added again. There is no DAX then, whatever @dax says. 0:
+   * no quota.
    */
   uint64_t quota_bytes;
-  uint64_t quota_inodes; /**< the same for files of any type; 0: one for each 4096 of @quota_bytes; not without that */
+  uint64_t quota_inodes; /**< the same for names of files of any type; 0: one for each 4096 of @quota_bytes; not without
+                            that */
   bool quota_scan;    /**< what is there at first counts: all of it is looked at, once, in virtiofs_passthrough_new() */
   uint64_t max_dirty; /**< bytes that guests may have written and the host not begun to write to the disk: who writes
                            more waits until some of it is there; 0: as the host has it for all. Without pool threads a
@@ -139,8 +141,9 @@ struct virtiofs_passthrough_config {
  * Return: 0; -EINVAL for a NULL or broken @config, or broken rules in it (the log says where); -E2BIG if @config is of
  * a newer library and uses it; -ENOTDIR; -EOPNOTSUPP if file handles are mandatory and can't be had; -ENOMEM; what
  * open(2) says. Threads: any. The process should have umask 0, as virtiofs_main() sets it, and must not fork between
- * this call and the last use. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may hold what it
- * leaves after a reserve of 256, open files, what @inode_fds allows and one for each mount together.
+ * this call and the last use. If its files' size is limited (RLIMIT_FSIZE) it should ignore SIGXFSZ, as virtiofs_main()
+ * does: a guest's write may reach the limit. Its limit of descriptors (RLIMIT_NOFILE, soft) is read here: guests may
+ * hold what it leaves after a reserve of 256, open files, what @inode_fds allows and one for each mount together.
  *
  * Operations that make a file act as the guest's user, if the process has CAP_SETUID and CAP_SETGID: a thread that
  * calls them loses its supplementary groups. Without these capabilities files belong to the process's user. Between

@@ -245,6 +245,24 @@ static void creating_what_is_there(void **state) {
   tree_forget(t, out.entry.node, 4);
 }
 
+/* It takes no room to open what is there, which this guest doesn't know of. */
+static void creating_what_is_there_when_full(void **state) {
+  struct tree *t = *state;
+  struct virtiofs_create_out out, again;
+  tree_serve(t, (struct virtiofs_memfs_config){.max_nodes = 2});
+  assert_int_equal(create(t, "f", O_RDWR, &out), 0);
+  assert_int_equal(tree_free_nodes(t), 0);
+  assert_int_equal(create(t, "f", O_RDWR, &again), 0);
+  assert_int_equal(again.entry.node, out.entry.node);
+  assert_int_equal(create(t, "g", O_RDWR, &out), -ENOSPC);
+  assert_int_equal(create(t, "f", O_RDWR | O_EXCL, &out), -ENOSPC);
+  tree_release(t, again.open.handle);
+  tree_release(t, again.open.handle);
+  tree_forget(t, again.entry.node, 2);
+  assert_int_equal(tree_unlink(t, t->root, "f"), 0);
+  assert_int_equal(tree_free_nodes(t), 1);
+}
+
 static void nobody_owns_nothing(void **state) {
   struct tree *t = *state;
   struct virtiofs_entry_out out;
@@ -336,13 +354,21 @@ static void files_without_a_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(configs_are_checked), tree_test(the_root_is_as_configured),
-      tree_test(what_may_be_believed),       tree_test(names_have_limits),
-      tree_test(nodes_have_a_limit),         tree_test(removed_trees_go_at_last),
-      tree_test(deep_trees_can_be_freed),    tree_test(no_directory_into_itself),
-      tree_test(flags_that_contradict),      tree_test(whiteouts),
-      tree_test(creating_what_is_there),     tree_test(nobody_owns_nothing),
-      tree_test(set_group_id_for_members),   tree_test(security_contexts_are_there_at_once),
+      cmocka_unit_test(configs_are_checked),
+      tree_test(the_root_is_as_configured),
+      tree_test(what_may_be_believed),
+      tree_test(names_have_limits),
+      tree_test(nodes_have_a_limit),
+      tree_test(removed_trees_go_at_last),
+      tree_test(deep_trees_can_be_freed),
+      tree_test(no_directory_into_itself),
+      tree_test(flags_that_contradict),
+      tree_test(whiteouts),
+      tree_test(creating_what_is_there),
+      tree_test(creating_what_is_there_when_full),
+      tree_test(nobody_owns_nothing),
+      tree_test(set_group_id_for_members),
+      tree_test(security_contexts_are_there_at_once),
       tree_test(files_without_a_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

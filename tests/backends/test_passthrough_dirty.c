@@ -104,6 +104,49 @@ static void what_is_on_the_disk_does_not_count(void **state) {
   close_file(s, &f);
 }
 
+static _Atomic(int) disk_error;
+
+/* The disk fails if it is to. */
+int sync_file_range(int fd, off64_t offset, off64_t len, unsigned flags) {
+  if (disk_error == 0)
+    return (int)syscall(SYS_sync_file_range, fd, offset, len, flags);
+  errno = disk_error;
+  return -1;
+}
+
+/* The host says once for each open file that its disk has failed: who has the file written out early hears it, and the
+ * guest's fsync(2) has to. */
+static void errors_are_told(void **state) {
+  struct share *s = *state;
+  serve(s);
+  struct virtiofs_create_out f = create(s, "f"), g = create(s, "g");
+  struct virtiofs_fsync_in in_f = {.node = f.entry.node, .handle = f.open.handle};
+  struct virtiofs_fsync_in in_g = {.node = g.entry.node, .handle = g.open.handle};
+  static const int errors[] = {EIO, ENOSPC, EDQUOT};
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    put(s, &g, 0);
+    disk_error = errors[i];
+    for (unsigned n = 0; n <= MOST / CHUNK; n++)
+      put(s, &f, n * (uint64_t)CHUNK);
+    disk_error = 0;
+    assert_int_equal(s->ops->fsync(&s->req, &in_g), 0);
+    assert_int_equal(s->ops->fsync(&s->req, &in_f), -errors[i]);
+    assert_int_equal(s->ops->fsync(&s->req, &in_f), 0);
+  }
+  /* Not for the next one that has the number. */
+  disk_error = EIO;
+  for (unsigned n = 0; n <= MOST / CHUNK; n++)
+    put(s, &f, n * (uint64_t)CHUNK);
+  disk_error = 0;
+  share_release(s, f.open.handle);
+  uint64_t again = share_open(s, f.entry.node, O_RDWR);
+  assert_int_equal(again, f.open.handle);
+  assert_int_equal(s->ops->fsync(&s->req, &in_f), 0);
+  share_release(s, again);
+  share_forget(s, f.entry.node, 1);
+  close_file(s, &g);
+}
+
 enum { THREADS = 4, ROUNDS = 40 };
 
 struct writer {
@@ -141,6 +184,7 @@ static void several_at_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       share_test(never_more_than_that),
+      share_test(errors_are_told),
       share_test(what_is_on_the_disk_does_not_count),
       share_test(several_at_once),
   };

@@ -7,6 +7,7 @@
 #   VIRTIOFS_BUILD_DIR       the build directory, default REPO/build
 #   VIRTIOFS_GUEST_KERNEL    a vmlinux or bzImage to take in place of Debian's cloud kernel
 #   VIRTIOFS_GUEST_MODULES   that kernel's lib/modules/VERSION; unset when all is built in
+#   VIRTIOFS_GUEST_MORE_MODULES  names of modules to load besides, where they aren't built in
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +18,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/kernel.sh
 . "$here/../support/kernel.sh"
 
-WANTED_MODULES=(virtio_pci virtiofs)
+read -ra more_modules <<<"${VIRTIOFS_GUEST_MORE_MODULES:-}"
+WANTED_MODULES=(virtio_pci virtiofs "${more_modules[@]}")
 
 guest=$BUILD_DIR/guest
 own_kernel=$guest/kernel

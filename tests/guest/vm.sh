@@ -37,7 +37,7 @@ vm_job() {
   (cd "$2" && find job -print0 | LC_ALL=C sort -z | cpio --quiet -0 -o -H newc -R 0:0) >"$1"
 }
 
-# vm_arguments SOCKET TAG: sets VM_ARGUMENTS to all but the serial line, the kernel and the initramfs.
+# vm_arguments SOCKET TAG: without a socket there is no virtio-fs device. Sets VM_ARGUMENTS to all but the serial line, the kernel and the initramfs.
 vm_arguments() {
   local memory=${VIRTIOFS_GUEST_MEMORY:-512M} device more
   device="vhost-user-fs-pci,chardev=fs,tag=$2"
@@ -50,9 +50,9 @@ vm_arguments() {
     -nodefaults -no-user-config -display none -no-reboot -accel "${VIRTIOFS_GUEST_ACCEL:-tcg}"
     -cpu qemu64 -smp 2 -m "$memory"
     -object "memory-backend-memfd,id=m0,size=$memory,share=on" -machine q35,memory-backend=m0
-    -chardev "socket,id=fs,path=$1" -device "$device"
     "${more[@]}"
   )
+  [[ -z $1 ]] || VM_ARGUMENTS+=(-chardev "socket,id=fs,path=$1" -device "$device")
 }
 
 # vm_kernel_line [WORD...]: the kernel's command line.

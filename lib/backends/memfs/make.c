@@ -201,6 +201,23 @@ static int open_existing(struct making *m, struct node *node, const struct virti
   return rc == -ELOOP || rc == -ENXIO ? -ESTALE : rc;
 }
 
+/* Where there is room for no file more, what is there can still be opened. */
+static int create_in_full(struct making *m, int error, const struct virtiofs_create_in *in,
+                          struct virtiofs_create_out *out) {
+  struct entry *entry;
+  if (error != -ENOSPC || (in->flags & O_EXCL) != 0)
+    return error;
+  virtiofs_memfs_read_lock(m->dir);
+  int rc = virtiofs_memfs_find(m->fs, m->dir, &m->name, &entry);
+  struct node *there = rc == 0 ? virtiofs_memfs_node_get(entry->node, 1) : NULL;
+  virtiofs_memfs_unlock(m->dir);
+  if (rc != 0)
+    return error;
+  rc = open_existing(m, there, in, out);
+  virtiofs_memfs_node_put(m->fs, there, 1);
+  return rc;
+}
+
 int virtiofs_memfs_create(struct virtiofs_req *req, const struct virtiofs_create_in *in,
                           struct virtiofs_create_out *out) {
   struct making m = {.name = in->name, .extensions = in->extensions};
@@ -208,7 +225,7 @@ int virtiofs_memfs_create(struct virtiofs_req *req, const struct virtiofs_create
   struct entry *entry;
   int rc = prepare(req, &m, in->parent, VIRTIOFS_S_IFREG | (in->mode & PERMISSIONS), in->umask);
   if (rc != 0)
-    return rc;
+    return create_in_full(&m, rc, in, out);
   virtiofs_memfs_write_lock(m.dir);
   rc = virtiofs_memfs_can_add(m.fs, m.dir, &m.name);
   if (rc == 0) {

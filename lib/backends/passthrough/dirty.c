@@ -19,7 +19,10 @@ int virtiofs_passthrough_dirty_new(struct dirty **out, uint64_t max) {
   dirty->max = max;
   dirty->file_count = FILES_MAX;
   dirty->files = calloc(FILES_MAX, sizeof dirty->files[0]);
-  if (dirty->files == NULL) {
+  dirty->errors = calloc(FILES_MAX, sizeof dirty->errors[0]);
+  if (dirty->files == NULL || dirty->errors == NULL) {
+    free(dirty->files);
+    free(dirty->errors);
     free(dirty);
     return -ENOMEM;
   }
@@ -35,17 +38,24 @@ void virtiofs_passthrough_dirty_free(struct dirty *dirty) {
   for (unsigned i = 0; i < DIRTY_LOCKS; i++)
     pthread_mutex_destroy(&dirty->locks[i].lock);
   free(dirty->files);
+  free(dirty->errors);
   free(dirty);
 }
 
-/* Writes one file out, if there is something of it. What comes meanwhile counts anew. Errors are the file's, which
- * fsync(2) tells. */
+/* Not: that this can't be had of such a file. */
+static bool is_of_the_disk(int host_errno) {
+  return host_errno != EINVAL && host_errno != ESPIPE && host_errno != ENOSYS && host_errno != EINTR;
+}
+
+/* Writes one file out, if there is something of it. What comes meanwhile counts anew. The host tells each open file of
+ * an error once, which is now: so it is kept for the guest's next fsync(2). */
 static void write_out(struct dirty *dirty, size_t fd, unsigned how) {
   pthread_mutex_t *lock = &dirty->locks[fd % DIRTY_LOCKS].lock;
   pthread_mutex_lock(lock);
   uint64_t bytes = atomic_exchange(&dirty->files[fd], 0);
   if (bytes != 0) {
-    (void)sync_file_range((int)fd, 0, 0, how);
+    if (sync_file_range((int)fd, 0, 0, how) != 0 && is_of_the_disk(errno))
+      atomic_store(&dirty->errors[fd], virtiofs_passthrough_error(errno));
     atomic_fetch_sub(&dirty->bytes, bytes);
   }
   pthread_mutex_unlock(lock);
@@ -86,18 +96,23 @@ uint64_t virtiofs_passthrough_dirty_sync(struct virtiofs_passthrough *fs, int fd
   return dirty != NULL && (size_t)fd < dirty->file_count ? atomic_exchange(&dirty->files[fd], 0) : 0;
 }
 
-void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc) {
-  if (bytes == 0)
-    return;
+int virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc) {
+  struct dirty *dirty = fs->dirty;
+  if (dirty == NULL || (size_t)fd >= dirty->file_count)
+    return rc;
   if (rc == 0)
-    atomic_fetch_sub(&fs->dirty->bytes, bytes);
+    atomic_fetch_sub(&dirty->bytes, bytes);
   else
-    atomic_fetch_add(&fs->dirty->files[fd], bytes);
+    atomic_fetch_add(&dirty->files[fd], bytes);
+  int before = atomic_exchange(&dirty->errors[fd], 0);
+  return rc != 0 ? rc : before;
 }
 
 void virtiofs_passthrough_dirty_close(struct virtiofs_passthrough *fs, int fd) {
   struct dirty *dirty = fs->dirty;
   /* Begun is enough: nobody can write any more of it by this. */
-  if (dirty != NULL && (size_t)fd < dirty->file_count)
-    write_out(dirty, (size_t)fd, SYNC_FILE_RANGE_WRITE);
+  if (dirty == NULL || (size_t)fd >= dirty->file_count)
+    return;
+  write_out(dirty, (size_t)fd, SYNC_FILE_RANGE_WRITE);
+  atomic_store(&dirty->errors[fd], 0); /* the number will be another file's */
 }

@@ -23,6 +23,7 @@ struct dirty {
   uint64_t max;
   alignas(64) atomic_uint_least64_t bytes; /**< of all */
   atomic_uint_least64_t *files;            /**< of each descriptor */
+  atomic_int *errors;                      /**< of each: what writing it out said, and nobody has been told; or 0 */
   size_t file_count;
   atomic_size_t most; /**< descriptors have been below it so far */
   atomic_size_t hand; /**< whose turn it is next */
@@ -44,8 +45,8 @@ void virtiofs_passthrough_dirty_wrote(struct virtiofs_passthrough *fs, int fd, u
  * virtiofs_passthrough_dirty_synced(). */
 uint64_t virtiofs_passthrough_dirty_sync(struct virtiofs_passthrough *fs, int fd);
 
-/** virtiofs_passthrough_dirty_synced - and is, if @rc is 0. */
-void virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc);
+/** virtiofs_passthrough_dirty_synced - and is, if @rc is 0. Return: @rc, or an error of writing it out before. */
+int virtiofs_passthrough_dirty_synced(struct virtiofs_passthrough *fs, int fd, uint64_t bytes, int rc);
 
 /** virtiofs_passthrough_dirty_close - @fd is to be closed. */
 void virtiofs_passthrough_dirty_close(struct virtiofs_passthrough *fs, int fd);

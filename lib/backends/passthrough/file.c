@@ -193,8 +193,7 @@ int virtiofs_passthrough_fsync(struct virtiofs_req *req, const struct virtiofs_f
   virtiofs_passthrough_cred_any(fs);
   uint64_t dirty = virtiofs_passthrough_dirty_sync(fs, (int)in->handle);
   int rc = sync_fd((int)in->handle, in->data_only);
-  virtiofs_passthrough_dirty_synced(fs, (int)in->handle, dirty, rc);
-  return rc;
+  return virtiofs_passthrough_dirty_synced(fs, (int)in->handle, dirty, rc);
 }
 
 int virtiofs_passthrough_flush(struct virtiofs_req *req, const struct virtiofs_flush_in *in) {

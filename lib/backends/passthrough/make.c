@@ -225,7 +225,11 @@ static int make(struct virtiofs_req *req, const struct thing *thing, uint64_t ke
   int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
-  int rc = make_in(req, fd, thing, keep, out);
+  struct quota_change names;
+  int rc = virtiofs_passthrough_quota_begin(fs, parent, fd, 0, 0, &names);
+  if (rc == 0)
+    rc = make_in(req, fd, thing, keep, out);
+  virtiofs_passthrough_quota_end(fs, &names);
   virtiofs_passthrough_fd_return(fs, parent, fd);
   return rc;
 }
@@ -380,7 +384,11 @@ int virtiofs_passthrough_create(struct virtiofs_req *req, const struct virtiofs_
   int fd = virtiofs_passthrough_fd_borrow_any(fs, parent);
   if (fd < 0)
     return fd;
-  int rc = create_in(req, fd, in, out);
+  struct quota_change names;
+  int rc = virtiofs_passthrough_quota_begin(fs, parent, fd, 0, 0, &names);
+  if (rc == 0)
+    rc = create_in(req, fd, in, out);
+  virtiofs_passthrough_quota_end(fs, &names);
   virtiofs_passthrough_fd_return(fs, parent, fd);
   return rc;
 }

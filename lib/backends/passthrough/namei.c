@@ -31,10 +31,15 @@ static int remove_name(struct virtiofs_req *req, uint64_t parent, const struct v
   int fd = virtiofs_passthrough_fd_borrow(fs, dir);
   if (fd < 0)
     return fd;
-  struct quota_victim victim;
-  virtiofs_passthrough_quota_victim(fs, dir, fd, name->str, &victim);
-  int rc = unlinkat(fd, name->str, flags) == 0 ? 0 : virtiofs_passthrough_error(errno);
-  virtiofs_passthrough_quota_removed(fs, &victim, rc);
+  struct quota_change names;
+  struct quota_links victim;
+  int rc = virtiofs_passthrough_quota_begin(fs, dir, fd, 0, 0, &names);
+  if (rc == 0) {
+    virtiofs_passthrough_quota_victim(fs, dir, fd, name->str, &victim);
+    rc = unlinkat(fd, name->str, flags) == 0 ? 0 : virtiofs_passthrough_error(errno);
+    virtiofs_passthrough_quota_removed(fs, &victim, rc);
+  }
+  virtiofs_passthrough_quota_end(fs, &names);
   virtiofs_passthrough_fd_return(fs, dir, fd);
   return rc;
 }
@@ -67,7 +72,9 @@ static int rename_on_host(struct virtiofs_req *req, const struct virtiofs_rename
 static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   const bool makes = (in->flags & VIRTIOFS_RENAME_WHITEOUT) != 0;
-  struct quota_victim victim = {.inode = NULL};
+  struct quota_links victim = {.inode = NULL};
+  if (virtiofs_passthrough_quota_is_over(fs))
+    return -EDQUOT;
   int rc = makes ? virtiofs_passthrough_quota_make(fs) : 0;
   if (rc != 0)
     return rc;
@@ -80,6 +87,20 @@ static int rename_at(struct virtiofs_req *req, const struct virtiofs_rename_in *
   return rc;
 }
 
+/* What the directories take for their names may change. */
+static int rename_in(struct virtiofs_req *req, const struct virtiofs_rename_in *in, int from, int to) {
+  struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
+  struct quota_change left, entered = {.inode = NULL};
+  int rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->parent), from, 0, 0, &left);
+  if (rc == 0)
+    rc = virtiofs_passthrough_quota_begin(fs, virtiofs_passthrough_node(in->new_parent), to, 0, 0, &entered);
+  if (rc == 0)
+    rc = rename_at(req, in, from, to);
+  virtiofs_passthrough_quota_end(fs, &entered);
+  virtiofs_passthrough_quota_end(fs, &left);
+  return rc;
+}
+
 int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_rename_in *in) {
   struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   struct inode *from = virtiofs_passthrough_node(in->parent);
@@ -88,7 +109,7 @@ int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_
   if (from_fd < 0)
     return from_fd;
   int to_fd = virtiofs_passthrough_fd_borrow(fs, to);
-  int rc = to_fd < 0 ? to_fd : rename_at(req, in, from_fd, to_fd);
+  int rc = to_fd < 0 ? to_fd : rename_in(req, in, from_fd, to_fd);
   if (to_fd >= 0)
     virtiofs_passthrough_fd_return(fs, to, to_fd);
   virtiofs_passthrough_fd_return(fs, from, from_fd);
@@ -97,14 +118,29 @@ int virtiofs_passthrough_rename(struct virtiofs_req *req, const struct virtiofs_
 
 /* What is followed is procfs's link to the descriptor's file, no link in the share. Other than AT_EMPTY_PATH this works
  * without CAP_DAC_READ_SEARCH. */
-static int link_at(struct virtiofs_passthrough *fs, int fd, struct inode *parent, const char *name) {
+static int link_at(struct virtiofs_passthrough *fs, struct inode *inode, int fd, int dirfd, const char *name) {
+  struct proc_name old = virtiofs_passthrough_proc_name(fd);
+  struct quota_links links;
+  int rc = virtiofs_passthrough_quota_make(fs);
+  if (rc != 0)
+    return rc;
+  virtiofs_passthrough_quota_linking(fs, inode, fd, &links);
+  if (linkat(fs->proc_fd, old.str, dirfd, name, AT_SYMLINK_FOLLOW) != 0)
+    rc = virtiofs_passthrough_error(errno);
+  virtiofs_passthrough_quota_linked(fs, &links, rc);
+  return rc;
+}
+
+static int link_in(struct virtiofs_passthrough *fs, struct inode *inode, int fd, struct inode *parent,
+                   const char *name) {
+  struct quota_change names;
   int dirfd = virtiofs_passthrough_fd_borrow(fs, parent);
   if (dirfd < 0)
     return dirfd;
-  struct proc_name old = virtiofs_passthrough_proc_name(fd);
-  int rc = 0;
-  if (linkat(fs->proc_fd, old.str, dirfd, name, AT_SYMLINK_FOLLOW) != 0)
-    rc = virtiofs_passthrough_error(errno);
+  int rc = virtiofs_passthrough_quota_begin(fs, parent, dirfd, 0, 0, &names);
+  if (rc == 0)
+    rc = link_at(fs, inode, fd, dirfd, name);
+  virtiofs_passthrough_quota_end(fs, &names);
   virtiofs_passthrough_fd_return(fs, parent, dirfd);
   return rc;
 }
@@ -117,9 +153,7 @@ int virtiofs_passthrough_link(struct virtiofs_req *req, const struct virtiofs_li
   if (fd < 0)
     return fd;
   struct statx stx;
-  int rc = link_at(fs, fd, virtiofs_passthrough_node(in->new_parent), in->name.str);
-  if (rc == 0)
-    virtiofs_passthrough_quota_linked(fs, inode);
+  int rc = link_in(fs, inode, fd, virtiofs_passthrough_node(in->new_parent), in->name.str);
   if (rc == 0)
     rc = virtiofs_passthrough_stat(fd, &stx);
   virtiofs_passthrough_fd_return(fs, inode, fd);

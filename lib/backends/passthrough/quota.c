@@ -17,6 +17,7 @@ enum {
   BLOCK = 4096, /* what a byte may cost */
   SECTOR = 512, /* what st_blocks counts */
   SET_ASIDE = 65536,
+  MORE_FOR_NAMES = 1 << 20, /* what directories may come to beyond the limit: a name is not refused for its own block */
 };
 
 int virtiofs_passthrough_quota_new(struct quota **out, uint64_t bytes, uint64_t inodes) {
@@ -127,12 +128,17 @@ bool virtiofs_passthrough_quota_allows(const struct virtiofs_passthrough *fs, ui
   return fs->quota == NULL || (fallocate_mode & FALLOC_FL_KEEP_SIZE) == 0 || (fallocate_mode & gives) != 0;
 }
 
+/* Of what is neither only the number counts. */
+static bool has_bytes(const struct inode *inode) {
+  return inode->type == S_IFREG || inode->type == S_IFDIR;
+}
+
 /* From here on changes count. A file that has no name any more was paid back when it was last forgotten, and is paid
  * for again while somebody has it. Its lock is held. */
 static void know(struct quota *quota, struct inode *inode, const struct statx *stx) {
   if ((atomic_load(&inode->flags) & INODE_CHARGED) != 0)
     return;
-  inode->charged = inode->type == S_IFREG ? bytes_of(stx) : 0;
+  inode->charged = has_bytes(inode) ? bytes_of(stx) : 0;
   atomic_fetch_or(&inode->flags, INODE_CHARGED | (stx->stx_nlink == 0 ? INODE_ORPHAN : 0));
   if (stx->stx_nlink != 0)
     return;
@@ -203,7 +209,7 @@ int virtiofs_passthrough_quota_begin(struct virtiofs_passthrough *fs, struct ino
   struct quota *quota = fs->quota;
   struct statx stx;
   *change = (struct quota_change){.fd = fd};
-  if (quota == NULL || inode->type != S_IFREG)
+  if (quota == NULL || !has_bytes(inode))
     return 0;
   pthread_mutex_lock(lock_of(quota, inode));
   int rc = look(fd, &stx);
@@ -229,10 +235,18 @@ void virtiofs_passthrough_quota_end(struct virtiofs_passthrough *fs, const struc
 
 /* ---- files ---- */
 
+bool virtiofs_passthrough_quota_is_over(const struct virtiofs_passthrough *fs) {
+  const struct quota *quota = fs->quota;
+  return quota != NULL && quota->bytes.max < UINT64_MAX - MORE_FOR_NAMES &&
+         atomic_load(&quota->bytes.used) >= quota->bytes.max + MORE_FOR_NAMES;
+}
+
 /* Charged for before anybody can find it, so that nobody takes it away first. */
 int virtiofs_passthrough_quota_make(struct virtiofs_passthrough *fs) {
   if (fs->quota == NULL)
     return 0;
+  if (virtiofs_passthrough_quota_is_over(fs))
+    return -EDQUOT;
   struct quota_limit *inodes = &fs->quota->inodes;
   uint64_t used = atomic_load(&inodes->used);
   do
@@ -254,7 +268,7 @@ void virtiofs_passthrough_quota_made(struct virtiofs_passthrough *fs, struct ino
     return;
   pthread_mutex_lock(lock_of(quota, inode));
   if ((atomic_load(&inode->flags) & INODE_CHARGED) == 0) {
-    inode->charged = inode->type == S_IFREG ? attr->blocks * SECTOR : 0;
+    inode->charged = has_bytes(inode) ? attr->blocks * SECTOR : 0;
     atomic_fetch_or(&inode->flags, INODE_CHARGED | (attr->nlink == 0 ? INODE_ORPHAN : 0));
     add(&quota->bytes, inode->charged);
     /* Somebody has found and deleted it meanwhile, which was paid back: that we have it has to be paid for again. */
@@ -293,40 +307,62 @@ void virtiofs_passthrough_quota_closed(struct virtiofs_passthrough *fs, struct i
   virtiofs_passthrough_inode_put(fs, inode, 1);
 }
 
+/* Takes the lock. */
+static void begin_links(struct quota *quota, struct inode *inode, int fd, struct quota_links *links) {
+  struct statx stx = {.stx_nlink = 0};
+  pthread_mutex_lock(lock_of(quota, inode));
+  if (look(fd, &stx) == 0)
+    know(quota, inode, &stx);
+  *links = (struct quota_links){.inode = inode, .fd = fd, .before = stx.stx_nlink};
+}
+
 void virtiofs_passthrough_quota_victim(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd,
-                                       const char *name, struct quota_victim *victim) {
+                                       const char *name, struct quota_links *victim) {
   struct virtiofs_entry_out entry;
-  struct statx stx;
-  *victim = (struct quota_victim){.fd = -1};
+  *victim = (struct quota_links){.fd = -1};
   if (fs->quota == NULL || virtiofs_passthrough_walk(fs, parent, dirfd, name, &entry) != 0)
     return;
   struct inode *inode = virtiofs_passthrough_node(entry.node);
-  victim->fd = virtiofs_passthrough_fd_borrow(fs, inode);
-  if (victim->fd < 0) {
+  int fd = virtiofs_passthrough_fd_borrow(fs, inode);
+  if (fd < 0)
     virtiofs_passthrough_inode_put(fs, inode, 1);
-    return;
-  }
-  victim->inode = inode;
-  pthread_mutex_lock(lock_of(fs->quota, inode));
-  if (look(victim->fd, &stx) == 0)
-    know(fs->quota, inode, &stx);
-  pthread_mutex_unlock(lock_of(fs->quota, inode));
+  else
+    begin_links(fs->quota, inode, fd, victim);
 }
 
-void virtiofs_passthrough_quota_removed(struct virtiofs_passthrough *fs, const struct quota_victim *victim, int rc) {
+/* A file's last name is paid for until it is forgotten, the others are paid back at once. */
+void virtiofs_passthrough_quota_removed(struct virtiofs_passthrough *fs, const struct quota_links *victim, int rc) {
+  struct inode *inode = victim->inode;
   struct statx stx;
-  if (victim->inode == NULL)
+  if (inode == NULL)
     return;
-  bool dir = victim->inode->type == S_IFDIR;
-  if (rc == 0 && (dir || (look(victim->fd, &stx) == 0 && stx.stx_nlink == 0)))
-    atomic_fetch_or(&victim->inode->flags, INODE_ORPHAN);
-  virtiofs_passthrough_fd_return(fs, victim->inode, victim->fd);
-  virtiofs_passthrough_inode_put(fs, victim->inode, 1);
+  if (rc == 0 && inode->type == S_IFDIR) {
+    atomic_fetch_or(&inode->flags, INODE_ORPHAN);
+  } else if (rc == 0 && look(victim->fd, &stx) == 0 && stx.stx_nlink < victim->before) {
+    take(&fs->quota->inodes, victim->before - stx.stx_nlink - (stx.stx_nlink == 0 ? 1 : 0));
+    if (stx.stx_nlink == 0)
+      atomic_fetch_or(&inode->flags, INODE_ORPHAN);
+  }
+  pthread_mutex_unlock(lock_of(fs->quota, inode));
+  virtiofs_passthrough_fd_return(fs, inode, victim->fd);
+  virtiofs_passthrough_inode_put(fs, inode, 1);
 }
 
-void virtiofs_passthrough_quota_linked(struct virtiofs_passthrough *fs, struct inode *inode) {
+void virtiofs_passthrough_quota_linking(struct virtiofs_passthrough *fs, struct inode *inode, int fd,
+                                        struct quota_links *links) {
+  *links = (struct quota_links){.fd = fd};
   if (fs->quota != NULL)
-    atomic_fetch_and(&inode->flags, (unsigned char)~INODE_ORPHAN);
+    begin_links(fs->quota, inode, fd, links);
+}
+
+void virtiofs_passthrough_quota_linked(struct virtiofs_passthrough *fs, const struct quota_links *links, int rc) {
+  if (links->inode == NULL)
+    return;
+  if (rc != 0 || links->before == 0)
+    take(&fs->quota->inodes, 1);
+  if (rc == 0)
+    atomic_fetch_and(&links->inode->flags, (unsigned char)~INODE_ORPHAN);
+  pthread_mutex_unlock(lock_of(fs->quota, links->inode));
 }
 
 void virtiofs_passthrough_quota_forgotten(struct virtiofs_passthrough *fs, struct inode *inode) {

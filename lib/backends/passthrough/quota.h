@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * How much guests may add to the served directory: blocks of regular files, and files.
+ * How much guests may add to the served directory: blocks of regular files and directories, and names.
  *
  * A file is charged for by what the host says that it has, which is looked at after each change, under a lock of the
  * file's: so what it costs in the end is right, however many write to it at once. What may be added is reserved
@@ -66,7 +66,7 @@ struct quota_change {
 };
 
 /**
- * virtiofs_passthrough_quota_begin - a regular file's contents, or attributes, are to change
+ * virtiofs_passthrough_quota_begin - a regular file's contents, or attributes, or a directory's names are to change
  * @fd:     of the file, for whatever purpose; open for reading or writing if @len isn't 0
  * @offset: where something may be added; UINT64_MAX: at its end
  * @len:    how much; 0: nothing is
@@ -83,7 +83,7 @@ bool virtiofs_passthrough_quota_allows(const struct virtiofs_passthrough *fs, ui
 
 /* ---- files ---- */
 
-/** virtiofs_passthrough_quota_make - one more is to be made. Return: 0 or -EDQUOT. */
+/** virtiofs_passthrough_quota_make - one more is to be made, or a name for one. Return: 0 or -EDQUOT. */
 int virtiofs_passthrough_quota_make(struct virtiofs_passthrough *fs);
 
 /** virtiofs_passthrough_quota_unmade - it was not. */
@@ -101,20 +101,33 @@ int virtiofs_passthrough_quota_opened(struct virtiofs_passthrough *fs, struct in
 struct inode *virtiofs_passthrough_quota_released(struct virtiofs_passthrough *fs, int fd);
 void virtiofs_passthrough_quota_closed(struct virtiofs_passthrough *fs, struct inode *inode);
 
-/** What has a name that is to be taken away. */
-struct quota_victim {
-  struct inode *inode; /**< NULL: nothing, or nobody wants to know; with one reply more */
+/**
+ * What has a name that is to be taken away, or is to get one more. Its lock is held until that is done, so that what
+ * each does to the number of its names is told from what the others do.
+ */
+struct quota_links {
+  struct inode *inode; /**< NULL: nothing, or nobody wants to know */
   int fd;
+  uint32_t before; /**< how many names it had */
 };
 
+/** virtiofs_passthrough_quota_victim - look for what has the name; with one reply more. */
 void virtiofs_passthrough_quota_victim(struct virtiofs_passthrough *fs, const struct inode *parent, int dirfd,
-                                       const char *name, struct quota_victim *victim);
+                                       const char *name, struct quota_links *victim);
 
 /** virtiofs_passthrough_quota_removed - the name was taken away if @rc is 0. */
-void virtiofs_passthrough_quota_removed(struct virtiofs_passthrough *fs, const struct quota_victim *victim, int rc);
+void virtiofs_passthrough_quota_removed(struct virtiofs_passthrough *fs, const struct quota_links *victim, int rc);
 
-/** virtiofs_passthrough_quota_linked - a file without a name has one now. */
-void virtiofs_passthrough_quota_linked(struct virtiofs_passthrough *fs, struct inode *inode);
+/** virtiofs_passthrough_quota_linking - @inode is to get a name, after virtiofs_passthrough_quota_make(). @fd: of it.
+ */
+void virtiofs_passthrough_quota_linking(struct virtiofs_passthrough *fs, struct inode *inode, int fd,
+                                        struct quota_links *links);
+
+/** virtiofs_passthrough_quota_linked - it has, if @rc is 0; one that had none has been paid for before. */
+void virtiofs_passthrough_quota_linked(struct virtiofs_passthrough *fs, const struct quota_links *links, int rc);
+
+/** virtiofs_passthrough_quota_is_over - is there so much that no name may come or move any more? */
+bool virtiofs_passthrough_quota_is_over(const struct virtiofs_passthrough *fs);
 
 /** virtiofs_passthrough_quota_forgotten - nobody has @inode any more. */
 void virtiofs_passthrough_quota_forgotten(struct virtiofs_passthrough *fs, struct inode *inode);

@@ -88,14 +88,14 @@ static int count_entry(struct count *count, int dirfd, const char *name) {
     return errno == ENOENT ? 0 : -errno;
   if (st.st_dev != count->dev)
     return 0;
+  count->inodes++; /* each name */
   if (S_ISDIR(st.st_mode)) {
-    count->inodes++;
+    count->bytes += (uint64_t)st.st_blocks * SECTOR;
     return remember(&count->levels[count->depth - 1], name);
   }
   int first = st.st_nlink > 1 ? is_first(count, st.st_ino) : 1;
   if (first <= 0)
     return first;
-  count->inodes++;
   if (S_ISREG(st.st_mode))
     count->bytes += (uint64_t)st.st_blocks * SECTOR;
   return 0;

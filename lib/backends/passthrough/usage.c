@@ -22,7 +22,6 @@ static void count_locks(struct locks *locks, struct virtiofs_passthrough_usage *
   }
   pthread_mutex_unlock(&locks->lock);
   usage->max_locks = locks->locks_max;
-  usage->max_locks = locks->locks_max;
   usage->max_lock_waiters = locks->waiters_max;
 }
 
