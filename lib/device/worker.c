@@ -87,7 +87,8 @@ static void break_queue(struct virtiofs_queue *queue, const char *why) {
   queue->broken = true;
   if (here != NULL && here->broken != NULL)
     here->broken(here->ctx, queue->index);
-  virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
+  virtiofs_log_write(queue->log, virtiofs_log_limit_level(&queue->breaks, VIRTIOFS_LOG_WARN), queue->tag,
+                     "ring broken by the driver: %s", why);
   signal_fd(queue->err_fd, queue->err_waits);
 }
 
