@@ -9,6 +9,13 @@ bool virtiofs_log_limit_pass(struct virtiofs_log_limit *limit, uint64_t *count) 
   return (n & (n - 1)) == 0;
 }
 
+enum virtiofs_log_level virtiofs_log_limit_level(struct virtiofs_log_limit *limit, enum virtiofs_log_level level) {
+  enum { WHOLE = 64 };
+  uint64_t count;
+  bool pass = virtiofs_log_limit_pass(limit, &count);
+  return pass || count <= WHOLE ? level : VIRTIOFS_LOG_DEBUG;
+}
+
 bool virtiofs_log_wants(const struct virtiofs_log *log, enum virtiofs_log_level level) {
   if (log == NULL || log->fn == NULL)
     return false;

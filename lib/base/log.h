@@ -17,6 +17,10 @@ struct virtiofs_log_limit {
 /* True for the 1st, 2nd, 4th, 8th ... call; *@count gets the number of calls. Threads: any. */
 bool virtiofs_log_limit_pass(struct virtiofs_log_limit *limit, uint64_t *count);
 
+/* The level of a line that tells of one thing each time, and that a guest can have as often as it likes: @level for the
+ * first 64, and for the 128th, 256th ...; else VIRTIOFS_LOG_DEBUG. Threads: any. */
+enum virtiofs_log_level virtiofs_log_limit_level(struct virtiofs_log_limit *limit, enum virtiofs_log_level level);
+
 /* Would a line of this level be written? For lines that are costly to make. */
 bool virtiofs_log_wants(const struct virtiofs_log *log, enum virtiofs_log_level level);
 

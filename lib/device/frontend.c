@@ -47,7 +47,8 @@ static int on_ring_start(void *ctx, uint32_t index, const struct virtiofs_vhost_
   };
   int rc = virtiofs_queue_start(&dev->queues[index], &setup);
   if (rc != 0)
-    virtiofs_log_write(&dev->log, VIRTIOFS_LOG_WARN, dev->queues[index].tag, "can't start: error %d", -rc);
+    virtiofs_log_write(&dev->log, virtiofs_log_limit_level(&dev->queues[index].refusals, VIRTIOFS_LOG_WARN),
+                       dev->queues[index].tag, "can't start: error %d", -rc);
   else
     virtiofs_log_write(&dev->log, VIRTIOFS_LOG_DEBUG, dev->queues[index].tag, "started: size %u, base %u", vring->num,
                        vring->base);

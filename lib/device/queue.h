@@ -14,6 +14,7 @@
 #include <virtiofs/device.h>
 #include <virtiofs/virtq.h>
 
+#include "base/log.h"
 #include "device/counters.h"
 #include "device/lookout.h"
 #include "device/pool.h"
@@ -60,7 +61,8 @@ struct virtiofs_queue {
   struct virtiofs_late *late;
   /* In this process; NULL: behind a socket. */
   const struct virtiofs_transport_driver *driver_here;
-  bool stepped; /* there is no worker: virtiofs_queue_process() does its work */
+  bool stepped;                               /* there is no worker: virtiofs_queue_process() does its work */
+  struct virtiofs_log_limit breaks, refusals; /* lines about what the guest did to the ring */
   uint32_t index;
   uint32_t drain_ms;
   uint32_t poll_us; /* the most; 0: none */

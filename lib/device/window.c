@@ -118,7 +118,8 @@ static bool hear(struct virtiofs_device_window *window) {
   window->heard = 0;
   memcpy(&failed, window->answer + sizeof(header), sizeof(failed));
   if (failed != 0)
-    virtiofs_log_write(window->log, VIRTIOFS_LOG_WARN, TAG, "the front-end refuses message %u", header.request);
+    virtiofs_log_write(window->log, virtiofs_log_limit_level(&window->refusals, VIRTIOFS_LOG_WARN), TAG,
+                       "the front-end refuses message %u", header.request);
   answered(window, failed == 0 ? 0 : -EIO, false);
   return true;
 }

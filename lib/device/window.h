@@ -15,6 +15,8 @@
 #include <virtiofs/log.h>
 #include <virtiofs/vhost_user.h>
 
+#include "base/log.h"
+
 struct virtiofs_session;
 
 struct virtiofs_device_window {
@@ -31,6 +33,7 @@ struct virtiofs_device_window {
 
   /* the thread's */
   uint32_t heard; /* bytes of the next answer */
+  struct virtiofs_log_limit refusals;
   unsigned char answer[sizeof(struct virtiofs_vhost_user_header) + sizeof(uint64_t)];
 
   pthread_mutex_t lock; /* for these */

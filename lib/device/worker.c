@@ -87,7 +87,8 @@ static void break_queue(struct virtiofs_queue *queue, const char *why) {
   queue->broken = true;
   if (here != NULL && here->broken != NULL)
     here->broken(here->ctx, queue->index);
-  virtiofs_log_write(queue->log, VIRTIOFS_LOG_WARN, queue->tag, "ring broken by the driver: %s", why);
+  virtiofs_log_write(queue->log, virtiofs_log_limit_level(&queue->breaks, VIRTIOFS_LOG_WARN), queue->tag,
+                     "ring broken by the driver: %s", why);
   signal_fd(queue->err_fd, queue->err_waits);
 }
 
@@ -121,13 +122,14 @@ static void read_mail(struct virtiofs_queue *queue) {
   }
 }
 
-/* Bytes of a request or a reply that the device's rate is charged for: a driver may say that there are more than
- * anybody looks at. */
+/* Bytes of a request or a reply that the device's rate is charged for at first: a driver may say that there are more
+ * than anybody looks at. */
 static uint32_t charged(const struct virtiofs_queue *queue, size_t len) {
   return len < queue->charge_max ? (uint32_t)len : queue->charge_max;
 }
 
-/* How large the reply will be nobody knows; it is paid for now, and what it didn't need is given back. */
+/* How large the reply will be nobody knows; it is paid for now, and what it didn't need is given back. So it is with a
+ * request that is larger than it should be. */
 static void charge(const struct virtiofs_queue *queue, struct virtiofs_slot *slot) {
   uint64_t now = virtiofs_clock_ns();
   slot->room = charged(queue, slot->msg.out_len);
@@ -135,7 +137,13 @@ static void charge(const struct virtiofs_queue *queue, struct virtiofs_slot *slo
   virtiofs_rate_take(&queue->rate->bytes, now, charged(queue, slot->msg.in_len) + (uint64_t)slot->room);
 }
 
-static void discharge(const struct virtiofs_queue *queue, const struct virtiofs_slot *slot) {
+/* What it came to: nobody need keep to max_write. */
+static void settle(const struct virtiofs_queue *queue, const struct virtiofs_slot *slot) {
+  size_t len = virtiofs_session_length(&slot->req), paid = charged(queue, slot->msg.in_len);
+  size_t in = len < slot->msg.in_len ? len : slot->msg.in_len;
+  uint64_t owed = (in > paid ? in - paid : 0) + (slot->used > slot->room ? slot->used - slot->room : 0);
+  if (owed > 0)
+    virtiofs_rate_take(&queue->rate->bytes, virtiofs_clock_ns(), owed);
   if (slot->used < slot->room)
     virtiofs_rate_give(&queue->rate->bytes, slot->room - slot->used);
 }
@@ -172,7 +180,7 @@ static bool publish(struct virtiofs_queue *queue) {
       queue->tap->reply(queue->tap_ctx, queue->index, &slot->msg, slot->used, slot->token);
     count(queue, slot, now);
     if (queue->rate != NULL)
-      discharge(queue, slot);
+      settle(queue, slot);
     if (!queue->lost)
       (void)virtiofs_virtq_put(queue->vq, slot->ticket, (uint32_t)slot->used);
     if (--hold->users == 0 && hold != queue->hold)

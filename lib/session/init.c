@@ -116,13 +116,14 @@ static int start(struct virtiofs_session *session, struct virtiofs_req *req) {
 static void say_started(struct virtiofs_session *session, const struct virtiofs_req *req, int rc) {
   const struct virtiofs_fuse_init_in *in = &req->fuse.in.init;
   const struct virtiofs_fuse_init_out *out = &req->out.init;
+  enum virtiofs_log_level level =
+      virtiofs_log_limit_level(&session->mounts, rc != 0 ? VIRTIOFS_LOG_WARN : VIRTIOFS_LOG_INFO);
   if (rc != 0)
-    virtiofs_log_write(&session->log, VIRTIOFS_LOG_WARN, TAG, "mount refused: driver %u.%u, error %d", in->major,
-                       in->minor, -rc);
+    virtiofs_log_write(&session->log, level, TAG, "mount refused: driver %u.%u, error %d", in->major, in->minor, -rc);
   else
-    virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG,
-                       "mounted: driver %u.%u, offers %llx, agreed %llx, max_write %u", in->major, in->minor,
-                       (unsigned long long)in->flags, (unsigned long long)out->flags, out->max_write);
+    virtiofs_log_write(&session->log, level, TAG, "mounted: driver %u.%u, offers %llx, agreed %llx, max_write %u",
+                       in->major, in->minor, (unsigned long long)in->flags, (unsigned long long)out->flags,
+                       out->max_write);
 }
 
 void virtiofs_session_run_parked(struct virtiofs_session *session, struct virtiofs_req *req) {
@@ -134,7 +135,8 @@ void virtiofs_session_run_parked(struct virtiofs_session *session, struct virtio
       end(session);
   } else {
     end(session);
-    virtiofs_log_write(&session->log, VIRTIOFS_LOG_INFO, TAG, "unmounted");
+    virtiofs_log_write(&session->log, virtiofs_log_limit_level(&session->unmounts, VIRTIOFS_LOG_INFO), TAG,
+                       "unmounted");
   }
   atomic_store(&session->state, session->proto.agreed ? VIRTIOFS_SESSION_RUNNING : VIRTIOFS_SESSION_NONE);
   virtiofs_req_finish(req, rc);

@@ -108,7 +108,7 @@ struct virtiofs_session {
   void (*wants_reclaim)(void *ctx);
   void (*late)(void *ctx, struct virtiofs_req *req);
   void *ctx;
-  struct virtiofs_log_limit refused, unsound;
+  struct virtiofs_log_limit refused, unsound, mounts, unmounts;
   /* Numbers of requests that were interrupted and not found; a ring. */
   struct virtiofs_spin early_lock;
   atomic_uint early_count; /* so far */

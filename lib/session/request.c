@@ -36,6 +36,10 @@ uint32_t virtiofs_session_opcode(const struct virtiofs_req *req) {
   return req->fuse.header.opcode;
 }
 
+uint32_t virtiofs_session_length(const struct virtiofs_req *req) {
+  return req->fuse.header.len;
+}
+
 int virtiofs_session_error(const struct virtiofs_req *req) {
   return req->phase == VIRTIOFS_PHASE_ABANDONED ? -EINTR : req->rc;
 }

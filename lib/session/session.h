@@ -78,6 +78,8 @@ bool virtiofs_session_running(const struct virtiofs_session *session);
 /* What an answered request was, and how it ended: 0 or -errno; also of one that was answered in the backend's place.
  * From within its message's completion, or later where it was not abandoned. */
 uint32_t virtiofs_session_opcode(const struct virtiofs_req *req);
+/* Bytes of the request, as it says itself; 0 if that is nonsense. */
+uint32_t virtiofs_session_length(const struct virtiofs_req *req);
 int virtiofs_session_error(const struct virtiofs_req *req);
 
 /* What the guest has, and what it may have. */

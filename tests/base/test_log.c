@@ -75,12 +75,24 @@ static void repeated_lines_thin_out(void **state) {
   assert_int_equal(said, 11);
 }
 
+/* What is worth a line each time, as long as it doesn't come too often. */
+static void many_lines_become_less_important(void **state) {
+  (void)state;
+  struct virtiofs_log_limit limit = {0};
+  for (uint64_t i = 1; i <= 1024; i++) {
+    bool said = virtiofs_log_limit_level(&limit, VIRTIOFS_LOG_WARN) == VIRTIOFS_LOG_WARN;
+    assert_int_equal(said, i <= 64 || i == 128 || i == 256 || i == 512 || i == 1024);
+  }
+  assert_int_equal(virtiofs_log_limit_level(&limit, VIRTIOFS_LOG_INFO), VIRTIOFS_LOG_DEBUG);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_line_arrives_with_its_arguments),
       cmocka_unit_test(lines_above_the_level_are_not_made),
       cmocka_unit_test(nobody_listens),
       cmocka_unit_test(repeated_lines_thin_out),
+      cmocka_unit_test(many_lines_become_less_important),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

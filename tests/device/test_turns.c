@@ -13,6 +13,7 @@
 #include <virtiofs/stats.h>
 
 #include "device/clock.h"
+#include "device/device.h"
 #include "support/device_bench.h"
 
 #define MS UINT64_C(1000000)
@@ -113,6 +114,29 @@ static void room_is_no_debt(void **state) {
   assert_int_equal(device_ask(b, 1, &r, NULL, 0), 0);
 }
 
+/* Who sends more at once than he should pays for it all the same. */
+static void large_requests_are_paid_for(void **state) {
+  struct device_bench *b = *state;
+  struct fuse_request r;
+  b->config.rate_bytes = 65536;
+  b->config.rate_burst_ms = 10000; /* for what comes before */
+  device_bench_new(b);
+  b->dev->queues[1].charge_max = 1024;
+  device_bench_connect(b, DEVICE_RING, 0);
+  guest_start(&b->g, 3, 2);
+  device_mount(b, 1);
+  const struct virtiofs_rate_bucket *bytes = &b->dev->rate->bytes;
+  uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id), before = atomic_load(&bytes->paid_ns);
+  make_debt(b); /* 2 seconds' worth, and some thousand bytes around it */
+  assert_in_range(atomic_load(&bytes->paid_ns) - before, 2000 * MS, 60000 * MS);
+  before = atomic_load(&bytes->paid_ns);
+  fuse_request_read(&r, FUSE_READ, id, fh, 0, SCRIPT_FILE_SIZE);
+  struct device_call call = device_send_data(b, 1, &r, guest_region(2), SCRIPT_FILE_SIZE, true);
+  (void)device_wait(b, &call, 1);
+  assert_int_equal(call.used, 16 + SCRIPT_FILE_SIZE);
+  assert_true(atomic_load(&bytes->paid_ns) - before >= SCRIPT_FILE_SIZE * 1000 / 65536 * MS);
+}
+
 static void rates_that_cannot_be(void **state) {
   struct device_bench *b = *state;
   struct virtiofs_device *dev;
@@ -134,6 +158,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(requests_wait_for_their_turn, device_bench_setup, device_bench_teardown),
       cmocka_unit_test_setup_teardown(nobody_waits_with_them, device_bench_setup, device_bench_teardown),
       cmocka_unit_test_setup_teardown(room_is_no_debt, device_bench_setup, device_bench_teardown),
+      cmocka_unit_test_setup_teardown(large_requests_are_paid_for, device_bench_setup, device_bench_teardown),
       cmocka_unit_test_setup_teardown(rates_that_cannot_be, device_bench_setup, device_bench_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,15 @@ static void *duel(void *arg) {
   return NULL;
 }
 
+/* Each mount is a line in the log, but not all of those of a guest that does nothing else. */
+static void a_guest_that_mounts_without_end(void **state) {
+  struct session_bench *b = *state;
+  unsigned lines = atomic_load(&b->lines);
+  for (unsigned i = 0; i < 130; i++)
+    assert_int_equal(init_error(b, 6, 38), -EPROTO);
+  assert_in_range(atomic_load(&b->lines) - lines, 60, 66);
+}
+
 /* An INIT that comes while another runs is refused, or waits and is run; it is never left behind. */
 static void inits_at_once(void **state) {
   struct session_bench *b = *state;
@@ -424,6 +433,7 @@ int main(void) {
       OPEN(backends_that_are_wrong),
       OPEN(a_second_init_takes_everything_back),
       OPEN(destroy_ends_it),
+      OPEN(a_guest_that_mounts_without_end),
       SLOW(an_init_waits_for_what_is_pending),
       SLOW(an_init_runs_where_the_last_answer_comes),
       SLOW(inits_at_once),
