@@ -114,6 +114,7 @@ options() {
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 0
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
+  refuses "--lock-waiters 16 must be less than --max-inflight 16" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 16 --max-inflight 16
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   local quota
