@@ -255,6 +255,9 @@ static int start(void **fs, const struct virtiofs_log *log) {
   config.task_fd = inside->task_fd;
   config.max_fds = max_fds(settings);
   config.log = *log;
+  if (settings->sharing.crowded)
+    virtiofs_log_write(log, VIRTIOFS_LOG_WARN, "passthrough",
+                       "--max-inflight 1: while a lock is waited for nobody in that queue gets through to unlock");
   if (dir == NULL && config.shared_fd == 0)
     return fail(settings, log, "--shared-dir is required", "", -EINVAL);
   int rc = virtiofs_passthrough_new(&passthrough, &config);

@@ -9,6 +9,7 @@
 
 #define SECOND UINT64_C(1000000000)
 #define LOCK_WAITERS_MAX 65536
+#define LOCK_WAITERS_DEFAULT 48U
 #define TIMEOUT_MAX 86400.0
 
 /* Options that have no letter; those of the program's other files have other keys. */
@@ -77,6 +78,21 @@ static error_t parse_waiters(const struct argp_state *state, const char *text, u
   return 0;
 }
 
+/* Each lock that is waited for is a request under way. */
+static error_t fit_waiters(const struct argp_state *state, struct sharing *sharing) {
+  uint32_t inflight = virtiofs_daemon_option_max_inflight(state);
+  if (inflight == 0 || (sharing->no_posix_lock && sharing->no_flock))
+    return 0;
+  if (sharing->lock_waiters >= inflight)
+    return virtiofs_daemon_option_error(
+        state, "--lock-waiters %u must be less than --max-inflight %u, or nobody gets through to unlock",
+        sharing->lock_waiters, inflight);
+  sharing->crowded = inflight == 1;
+  if (sharing->lock_waiters == 0 && inflight <= LOCK_WAITERS_DEFAULT)
+    sharing->lock_waiters = inflight > 1 ? inflight - 1 : 1;
+  return 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct sharing *sharing = state->input;
   switch (key) {
@@ -122,6 +138,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case LOCK_WAITERS:
     return parse_waiters(state, arg, &sharing->lock_waiters);
+  case ARGP_KEY_END:
+    return fit_waiters(state, sharing);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -151,7 +169,10 @@ static const struct argp_option options[] = {
     {"no-posix-lock", NO_POSIX_LOCK, NULL, 0, "They stay in each guest", 0},
     {"flock", FLOCK, NULL, 0, "Locks of flock(2) are the host's: others see them; the default", 0},
     {"no-flock", NO_FLOCK, NULL, 0, "They stay in each guest", 0},
-    {"lock-waiters", LOCK_WAITERS, "N", 0, "Locks that one guest may wait for, 1 to 65536 (default 48)", 0},
+    {"lock-waiters", LOCK_WAITERS, "N", 0,
+     "Locks that one guest may wait for, 1 to 65536 (default 48, or one less than "
+     "--max-inflight)",
+     0},
     {0},
 };
 

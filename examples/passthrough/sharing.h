@@ -17,6 +17,7 @@ struct sharing {
   bool readonly, preserve_noatime;
   bool no_posix_lock, no_flock;
   uint32_t lock_waiters;
+  bool crowded; /* a lock that is waited for is the one request that a queue may have */
 };
 
 extern const struct argp sharing_argp;

@@ -191,6 +191,16 @@ VIRTIOFS_EXPORT int virtiofs_daemon_main(int argc, char **argv, const struct vir
 VIRTIOFS_EXPORT int virtiofs_daemon_option_error(const struct argp_state *state, const char *format, ...)
     VIRTIOFS_PRINTF(2, 3);
 
+/**
+ * virtiofs_daemon_option_max_inflight - what --max-inflight says
+ * @state: the parser's
+ *
+ * For options of a program's own that have to fit it.
+ *
+ * Return: requests of one queue, 1 .. 1024; 0: it isn't said. Certain with ARGP_KEY_END. Threads: the parser's.
+ */
+VIRTIOFS_EXPORT uint32_t virtiofs_daemon_option_max_inflight(const struct argp_state *state);
+
 #ifdef __cplusplus
 }
 #endif

@@ -270,6 +270,21 @@ static error_t parse_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
+/* The argp that all others are children of. argp itself may put one above. */
+struct top {
+  struct argp argp; /* the first */
+  const struct virtiofs_daemon_options *options;
+};
+
+uint32_t virtiofs_daemon_option_max_inflight(const struct argp_state *state) {
+  const struct argp *root = state->root_argp;
+  if (root != NULL && root->parser != parse_one && root->children != NULL)
+    root = root->children[0].argp;
+  if (root == NULL || root->parser != parse_one)
+    return 0;
+  return ((const struct top *)(const void *)root)->options->limits.max_in_flight;
+}
+
 static struct argp make_argp(const struct virtiofs_daemon_config *config, bool share,
                              struct argp_child children[GROUPS + 2]) {
   unsigned at = 0;
@@ -303,13 +318,13 @@ static void translate(struct virtiofs_daemon_options *options, const struct virt
 void virtiofs_daemon_options_parse(struct virtiofs_daemon_options *options, const struct virtiofs_daemon_config *config,
                                    int argc, char **argv) {
   struct argp_child children[GROUPS + 2] = {{0}};
-  struct argp argp = make_argp(config, false, children);
+  const struct top top = {.argp = make_argp(config, false, children), .options = options};
   struct parse parse = {.options = options, .config = config, .input = config->argp_input};
   *options = (struct virtiofs_daemon_options){.fd = -1, .log_level = VIRTIOFS_LOG_INFO, .once = config->once};
   argp_program_version = config->version != NULL ? config->version : "libvirtiofs " VIRTIOFS_VERSION_STRING;
   argp_err_exit_status = EXIT_FAILURE;
-  translate(options, config, &argp, argc, argv);
-  error_t rc = argp_parse(&argp, options->compat.argc, options->compat.argv, 0, NULL, &parse);
+  translate(options, config, &top.argp, argc, argv);
+  error_t rc = argp_parse(&top.argp, options->compat.argc, options->compat.argv, 0, NULL, &parse);
   if (parse.quiet != NULL)
     (void)fclose(parse.quiet);
   if (rc != 0)
@@ -331,14 +346,14 @@ int virtiofs_daemon_options_parse_share(struct virtiofs_daemon_options *options,
                                         const struct virtiofs_daemon_config *config, void *input, int argc, char **argv,
                                         struct virtiofs_daemon_error *error) {
   struct argp_child children[GROUPS + 2] = {{0}};
-  struct argp argp = make_argp(config, true, children);
+  const struct top top = {.argp = make_argp(config, true, children), .options = options};
   struct parse parse = {.options = options, .config = config, .input = input, .share = true};
   char *said = NULL;
   size_t len;
   parse.quiet = open_memstream(&said, &len);
   if (parse.quiet == NULL)
     return virtiofs_daemon_error_set(error, -ENOMEM, "no memory");
-  error_t rc = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &parse);
+  error_t rc = argp_parse(&top.argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &parse);
   (void)fclose(parse.quiet);
   int result = share_result(rc, said, parse.culprit != NULL ? parse.culprit : "", error);
   free(said);

@@ -130,6 +130,7 @@ rates() {
   # Ten requests at least; two threads may each have taken one early.
   ((${EPOCHREALTIME/[.,]/} - begun >= 60000)) || die 'it was quicker than it may be'
   (($(metric virtiofs_queue_delays_total) + 0 >= 0)) || die 'nothing is told of delays'
+  (($(metric virtiofs_passthrough_lock_waiters_limit) == 1)) || die 'as many locks may be waited for as there are places'
   unserve
   say 'ok --rate'
 }

@@ -111,6 +111,7 @@ options() {
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
   refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 0
   refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 16777217
+  refuses "--lock-waiters 16 must be less than --max-inflight 16" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --lock-waiters 16 --max-inflight 16
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   local quota
