@@ -35,15 +35,12 @@ terminal=
 step_pid=
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   [[ -z $terminal ]] || stty "$terminal" 2>/dev/null || true
-  if [[ -n $step_pid ]]; then stop_process "$step_pid" 10 || true; fi
+  stop_processes 10 "$step_pid"
   vm_cleanup
   server_cleanup
   [[ -z $run_dir ]] || rm -rf "$run_dir"
   [[ -z $check_dir ]] || rm -rf "$check_dir"
-  exit "$status"
 }
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; }
@@ -209,9 +206,7 @@ show_requests() {
 main() {
   parse "$@"
   mkdir -p "$work"
-  trap cleanup EXIT
-  trap 'exit 143' TERM
-  trap 'exit 130' INT HUP
+  at_exit cleanup
   if [[ -n ${VIRTIOFS_QUICKSTART_SERVER:-} ]]; then
     install_missing "${GUEST_PACKAGES[@]}"
   else

@@ -7,6 +7,7 @@
 # Steps:
 #   peers     the guest test for the packaged servers and for ours, with every QEMU and kernel
 #   dax       a guest with a DAX window, of two sizes; windows and models of them
+#   libvirt   domains by libvirt 9.0 and 11.3, in Debian trees of their own; skipped where these can't be made
 #   tsan      a guest on four queues and a pool, with the thread sanitizer
 #   fuzz      each target for VIRTIOFS_FUZZ_SECONDS, default 300
 #   rings     ten million buffers against the model, millions of wake-ups, a larger model of the protocol, packed rings
@@ -28,6 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 STEPS=(
   peers
   dax
+  libvirt
   tsan
   fuzz
   rings
@@ -46,14 +48,9 @@ failed=0
 step_pid=
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   if [[ -n $step_pid ]]; then stop_tree "$step_pid" 60; fi
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 server() { echo "$BUILD_DIR/$1/examples/passthrough/virtiofs-passthrough --stay --socket-path {socket} --shared-dir {dir} --queues {queues} --device-nodes"; }
 
@@ -71,6 +68,12 @@ step_dax() {
   "$BUILD_DIR/asan/tests/client/test_dax" 1000000
   "$BUILD_DIR/clang/tests/dax/test_window" 1000000
   "$here/bench/dax.sh"
+}
+
+step_libvirt() {
+  local status=0
+  VIRTIOFS_GUEST_EXAMPLES=$BUILD_DIR/clang/examples "$here/libvirt.sh" || status=$?
+  ((status == 0 || status == 77))
 }
 
 # What is suppressed goes by names, for which the sanitizer starts another program.

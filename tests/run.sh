@@ -20,21 +20,19 @@ TEST_PACKAGES=(g++ clang llvm libclang-rt-14-dev libcmocka-dev qemu-user-static 
   gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross universal-ctags python3 git gcovr spin strace uidmap fio
   stress-ng systemd groff-base systemtap-sdt-dev binutils)
 LOG_LINES=60
+# The same of a test that failed.
+TEST_LINES=40
 JOBS=$(nproc)
 logs=$BUILD_DIR/run
 passed=0
 failed=0
+failures=()
 step_pid=
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   if [[ -n $step_pid ]]; then stop_tree "$step_pid" 60; fi
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 install_packages() {
   local missing
@@ -71,15 +69,15 @@ step_debug() {
   run_tests debug
 }
 
-# The same on what clang built, optimised.
+# The same on what clang built, optimised; the model of the rings is no matter of a compiler.
 step_release() {
   build clang release clang -DBUILD_TESTING=ON
-  run_tests clang
+  run_tests clang -LE model
 }
 
 step_asan() {
   build asan asan gcc
-  run_tests asan
+  run_tests asan -LE structure
 }
 
 # No guest: its server is another process, and one guest under each of the others is enough.
@@ -102,6 +100,15 @@ step_coverage() { "$here/coverage.sh"; }
 
 step_quickstart() { "$REPO_DIR/examples/quickstart.sh" --check; }
 
+# why LOG: what each failed test of a step said, or else the end of it.
+why() {
+  awk -v most=$TEST_LINES '
+    / (Test|Testing) +#[0-9]+: .*\*\*\*/ { lines = most; said = 1 }
+    /^ +Start +[0-9]+: / || (/^ *[0-9]+\/[0-9]+ Test +#/ && !/\*\*\*/) { lines = 0 }
+    lines-- > 0
+    END { exit !said }' "$1" || tail -n "$LOG_LINES" "$1"
+}
+
 # Runs one step with its output in a log; counts it.
 run_step() {
   local name=$1 begun=$SECONDS status=0
@@ -117,7 +124,7 @@ run_step() {
     progress "$name passed in $((SECONDS - begun)) s"
   else
     failed=$((failed + 1))
-    tail -n "$LOG_LINES" "$logs/$name.log"
+    failures+=("$name")
     progress "$name FAILED in $((SECONDS - begun)) s; all of it: ${logs#"$REPO_DIR"/}/$name.log"
   fi
 }
@@ -134,6 +141,10 @@ main() {
   [[ $EUID -ne 0 ]] || install_packages
   for step in "$@"; do
     run_step "$step"
+  done
+  for step in ${failures[@]+"${failures[@]}"}; do
+    say "---- $step:"
+    why "$logs/$step.log"
   done
   say
   say "$passed passed, $failed failed"

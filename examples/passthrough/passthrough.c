@@ -204,10 +204,14 @@ static int sandbox(void *fs, struct virtiofs_sandbox_config *config) {
   configure(settings, &wanted);
   config->root = settings->shared_dir;
   config->capabilities |= virtiofs_passthrough_capabilities(&wanted);
+  config->labels = config->labels || wanted.security_label != VIRTIOFS_PASSTHROUGH_NEVER;
   /* Nobody knows yet what shares will be. */
-  if (settings->share == NULL && settings->shared_dir == NULL)
+  if (settings->share == NULL && settings->shared_dir == NULL) {
     config->capabilities |= UINT64_C(1) << CAP_MKNOD | UINT64_C(1) << CAP_SETFCAP;
+    config->labels = true;
+  }
   config->read_only = wanted.readonly;
+  config->close_inherited = true;
   config->by_handle = wanted.inode_file_handles != VIRTIOFS_PASSTHROUGH_HANDLES_NEVER;
   rights_sandbox(&settings->rights, config);
   return 0;
@@ -324,7 +328,7 @@ int main(int argc, char **argv) {
       .version = PROGRAM " " VIRTIOFS_VERSION_STRING,
       .argp = &argp,
       .argp_input = &settings,
-      .features = (const char *const[]){"separate-options", NULL},
+      .features = (const char *const[]){"separate-options", "posix-acl-negotiation-mode", NULL},
       .sandbox = sandbox,
       .entered = entered,
       .start = start,

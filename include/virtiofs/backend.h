@@ -16,7 +16,8 @@
  *   -errno            (-1 .. -511); the guest's program sees it, or
  *   VIRTIOFS_PENDING  and calls virtiofs_req_complete() (request.h) exactly once.
  * Never return -ENOSYS because a system call of the host did: Linux then never sends the operation again until it is
- * unmounted. Answer -EOPNOTSUPP. An operation that you leave NULL answers ENOSYS, which is meant so.
+ * unmounted. Answer -EOPNOTSUPP. An operation that you leave NULL answers ENOSYS, which is meant so, if nothing else is
+ * said there.
  *
  * Threads: operations are called from several threads at once, also for the same node. Operations of the mask
  * `blocking` run on a pool of threads when more than one request waits, so that they don't hold up the others; all
@@ -239,7 +240,8 @@ struct virtiofs_ops {
    */
   int (*write)(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out);
 
-  /** Sizes of the file system that the node is on. */
+  /** Sizes of the file system that the node is on. NULL: they are not known, which the guest is told by zeros, with
+   * blocks of 512 bytes and names of 255; statfs(2) and df(1) work. */
   int (*statfs)(struct virtiofs_req *req, const struct virtiofs_statfs_in *in, struct virtiofs_statfs_out *out);
 
   /**

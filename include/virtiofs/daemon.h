@@ -25,6 +25,7 @@
  *   --rlimit-nofile=N    most open descriptors, default 1,000,000 or what the host allows at most; 0: as it is
  *   --max-inodes=N       files that a guest may know
  *   --max-handles=N      files that a guest may have open
+ *   --max-mappings=N     mappings that a guest may have in the DAX window
  *   --metrics=PATH|ADDR  tell what is done as Prometheus text on a UNIX socket, 127.0.0.1:PORT or [::1]:PORT:
  *                        docs/monitoring.md
  *   --control=PATH       add and remove shares while the process runs: docs/control.md, control.h, virtiofs-ctl(1)

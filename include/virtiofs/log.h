@@ -38,6 +38,9 @@ struct virtiofs_log {
   virtiofs_log_fn *fn;           /**< NULL: silent */
   void *ctx;                     /**< passed to @fn */
   enum virtiofs_log_level level; /**< lines above this number are not made; 0 means VIRTIOFS_LOG_INFO */
+  const int *current;            /**< NULL; or what holds at the time in place of @level, for one that changes while the
+                                      library speaks: to be written by an atomic store; 0 as above; to stay as long as
+                                      any copy of this */
 };
 
 /**

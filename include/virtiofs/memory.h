@@ -34,7 +34,9 @@ extern "C" {
  * wanted
  *
  * Return: the host's address, good for as long as whoever looked it up uses it, which is for the owner to see to; NULL
- * if there is no memory behind it, and then @len is ignored. Threads: any that reads the map, also two at once.
+ * if there is no memory behind it, and then @len is ignored. A guest can make a file shorter that is mapped there, and
+ * then whoever touches its former end gets SIGBUS, a device that reads its request there too: an owner that can't deal
+ * with that gives NULL, and the request is answered EFAULT. Threads: any that reads the map, also two at once.
  */
 typedef void *virtiofs_memory_window_fn(void *owner, uint64_t offset, uint64_t *len);
 

@@ -140,6 +140,13 @@ struct virtiofs_sandbox_config {
   bool by_handle;           /**< files are opened by file handle (open_by_handle_at(2)) if the process may do that
                                  (CAP_DAC_READ_SEARCH): then Landlock has to leave files alone */
   bool more_directories;    /**< descriptors of others will be sent to the process: the same */
+  bool labels;              /**< threads label what they make, by attr/fscreate beneath task_fd. Beside that stands a
+                                 link to the program that the process runs: with @by_handle it is a way to all of the
+                                 file system that this lies on, for one that a guest has taken over. Means nothing
+                                 where the host doesn't have SELinux */
+  bool close_inherited;     /**< inside, descriptors above 2 that aren't close-on-exec are closed: those of whoever has
+                                 started the program (a launcher's lock, its pid file), in a program that makes its own
+                                 with O_CLOEXEC; not with VIRTIOFS_SANDBOX_NONE */
 };
 
 /** What the process finds inside. Append-only. */
@@ -147,7 +154,7 @@ struct virtiofs_sandbox_inside {
   const char *root; /**< where config->root is now: "/", or itself with VIRTIOFS_SANDBOX_NONE; NULL if that was */
   int proc_fd;      /**< /proc/self/fd, for what takes a path to a descriptor; it is the working directory too, so that
                          "5" names descriptor 5; there is no way up from it. -1: nothing has changed (NONE) */
-  int task_fd;      /**< /proc/self/task likewise; -1: none */
+  int task_fd;      /**< /proc/self/task likewise, if config->labels asked for it; -1: none */
   int channel;      /**< a SOCK_SEQPACKET socket to the process outside; -1: none */
   bool other;    /**< this is another process than the one that called; set after an error too: what that one has made
                       is not this one's to remove */
@@ -164,8 +171,8 @@ struct virtiofs_sandbox_inside {
  * the same signal if it was one. Each dies with the other. With VIRTIOFS_SANDBOX_NAMESPACE there is a third process
  * between them, which does nothing but to be the first one of its process namespace.
  *
- * Descriptors that are open stay so, in both. The signals above should be blocked before, or be handled inside. Buffers
- * of stdio are flushed.
+ * Descriptors that are open stay so, in both, but for config->close_inherited. The signals above should be blocked
+ * before, or be handled inside. Buffers of stdio are flushed.
  *
  * Return: 0; -EINVAL for a broken @config; -E2BIG for one of a newer library; -ENOTDIR, -ENOENT, ... for directories;
  * -EPERM, -ENOSPC, ... if the host refuses what the mode takes. The log has said why, and what to use instead. After an

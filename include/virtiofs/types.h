@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
+#include <virtiofs/data.h>
 #include <virtiofs/version.h>
 
 #ifdef __cplusplus
@@ -83,41 +83,6 @@ struct virtiofs_attr {
 #define VIRTIOFS_ATTR_SUBMOUNT (1U << 0)
 /** virtiofs_attr.flags: the guest maps the file by DAX if it was mounted so; with SEMANTICS_HAS_INODE_DAX. */
 #define VIRTIOFS_ATTR_DAX (1U << 1)
-
-/**
- * File contents that lie in guest memory: never copied by the library.
- *
- * The guest may change these bytes at any time, so two looks at them may differ. Whoever has to look twice calls
- * virtiofs_data_copy() first. Memory that is given for writing (READ) must not be read.
- */
-struct virtiofs_data {
-  const struct iovec *iov; /**< segments, for preadv(2) and pwritev(2); more than IOV_MAX (1024) are possible; of a READ
-                                or WRITE never NULL */
-  uint32_t count;          /**< segments; 0 if @size is 0 */
-  size_t size;             /**< bytes in all segments */
-};
-
-/**
- * virtiofs_data_copy - copy bytes out of the guest's data once
- * @data:   of a WRITE
- * @offset: first byte, 0 .. @data->size
- * @buf:    private memory
- * @len:    bytes wanted
- *
- * Return: bytes copied, less than @len at the end of the data. Threads: any.
- */
-VIRTIOFS_EXPORT size_t virtiofs_data_copy(const struct virtiofs_data *data, size_t offset, void *buf, size_t len);
-
-/**
- * virtiofs_data_fill - copy bytes into the guest's data
- * @data:   of a READ
- * @offset: first byte, 0 .. @data->size
- * @buf:    private memory
- * @len:    bytes to write
- *
- * Return: bytes copied, less than @len where the data ends. Threads: any.
- */
-VIRTIOFS_EXPORT size_t virtiofs_data_fill(const struct virtiofs_data *data, size_t offset, const void *buf, size_t len);
 
 /* ---- what several replies share ---- */
 

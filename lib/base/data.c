@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <virtiofs/types.h>
+#include <virtiofs/data.h>
 
 #include "base/cursor.h"
 

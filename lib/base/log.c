@@ -12,7 +12,8 @@ bool virtiofs_log_limit_pass(struct virtiofs_log_limit *limit, uint64_t *count) 
 bool virtiofs_log_wants(const struct virtiofs_log *log, enum virtiofs_log_level level) {
   if (log == NULL || log->fn == NULL)
     return false;
-  return level <= (log->level != 0 ? log->level : VIRTIOFS_LOG_INFO);
+  int most = log->current != NULL ? __atomic_load_n(log->current, __ATOMIC_RELAXED) : (int)log->level;
+  return (int)level <= (most != 0 ? most : (int)VIRTIOFS_LOG_INFO);
 }
 
 void virtiofs_log_write(const struct virtiofs_log *log, enum virtiofs_log_level level, const char *tag,

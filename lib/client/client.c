@@ -231,6 +231,7 @@ static int restart_ring(struct virtiofs_client *client, uint32_t index) {
   int rc = virtiofs_driverq_reset(queue->ring, client->config.queue_size);
   while (rc == 0 && virtiofs_driverq_reclaim(queue->ring, &cookie) == 1)
     continue;
+  queue->given_up = false;
   return rc == 0 ? start_ring(client, index) : rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <virtiofs/client.h>
 #include <virtiofs/driverq.h>
@@ -23,6 +24,7 @@ struct virtiofs_client_queue {
   int kick_fd, call_fd;
   uint32_t in_flight;
   struct virtiofs_client_call *first; /* in flight */
+  bool given_up;                      /* what the device still gives back is nobody's any more */
   struct virtiofs_client_request *requests;
   uint32_t *free; /* requests that nobody has taken; the last one is taken next */
   uint32_t free_count;

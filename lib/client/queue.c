@@ -81,6 +81,7 @@ void virtiofs_client_kick(struct virtiofs_client *client, uint32_t index) {
 
 void virtiofs_client_give_up(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
   int error = atomic_load(&client->broken);
+  queue->given_up = true;
   while (queue->first != NULL) {
     struct virtiofs_client_call *call = queue->first;
     unlink_call(queue, call);
@@ -99,7 +100,7 @@ static bool is_idle(const struct virtiofs_client *client, uint32_t index) {
 static int take_all(struct virtiofs_client *client, struct virtiofs_client_queue *queue) {
   struct virtiofs_driverq_done done;
   int count = 0, rc = 0;
-  while ((rc = virtiofs_driverq_take(queue->ring, &done)) == 1) {
+  while (!queue->given_up && (rc = virtiofs_driverq_take(queue->ring, &done)) == 1) {
     struct virtiofs_client_call *call = done.cookie;
     unlink_call(queue, call);
     call->done(call, done.len);

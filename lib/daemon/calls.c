@@ -5,10 +5,10 @@
 
 const char *const virtiofs_daemon_calls[] = {
     /* of files: what the passthrough backend does for a guest */
-    "close", "copy_file_range", "fallocate", "fchmod", "fchmodat", "fchown", "fchown32", "fchownat", "fcntl", "fcntl64",
-    "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat", "fstat64", "fstatat64",
-    "fstatfs", "fstatfs64", "fsync", "ftruncate", "ftruncate64", "getdents", "getdents64", "getxattr", "lgetxattr",
-    "linkat", "listxattr", "llistxattr", "lremovexattr", "lseek", "_llseek", "lsetxattr", "mkdirat", "mknodat",
+    "close", "copy_file_range", "fallocate", "fchmod", "fchmodat", "fchown", "fchown32", "fchownat", "fdatasync",
+    "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat", "fstat64", "fstatat64", "fstatfs",
+    "fstatfs64", "fsync", "ftruncate", "ftruncate64", "getdents", "getdents64", "getxattr", "lgetxattr", "linkat",
+    "listxattr", "llistxattr", "lremovexattr", "lseek", "_llseek", "lsetxattr", "mkdirat", "mknodat",
     "name_to_handle_at", "newfstatat", "open", "open_by_handle_at", "openat", "openat2", "pread64", "preadv", "preadv2",
     "pwrite64", "pwritev", "pwritev2", "read", "readlinkat", "readv", "removexattr", "renameat", "renameat2",
     "setxattr", "statfs", "statfs64", "statx", "symlinkat", "sync_file_range", "sync_file_range2", "syncfs", "unlinkat",
@@ -33,8 +33,8 @@ const char *const virtiofs_daemon_calls[] = {
     "clock_nanosleep_time64", "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "getrandom",
     "getrlimit", "getrusage", "gettid", "gettimeofday", "membarrier", "nanosleep", "restart_syscall", "rseq",
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigtimedwait_time64",
-    "sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "sigreturn", "sysinfo", "tgkill", "time",
-    "ugetrlimit", "umask", "uname", NULL};
+    "sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "sigreturn", "sysinfo", "time", "ugetrlimit",
+    "umask", "uname", NULL};
 
 /* realpath(3) of where it is, and the kernel's end of the mount. */
 const char *const virtiofs_daemon_calls_to_mount[] = {"getcwd",   "ioctl", "lstat",  "lstat64", "mount",

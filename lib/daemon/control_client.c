@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/rights.h"
 #include "daemon/listen.h"
 
 enum { FIRST_SIZE = 4096, REPLY_MAX = 16 << 20 };
@@ -55,19 +56,9 @@ static int send_request(int fd, const char *request, const int *fds, size_t fd_c
   char newline = '\n';
   struct iovec iov[2] = {{.iov_base = (char *)(uintptr_t)request, .iov_len = strlen(request)},
                          {.iov_base = &newline, .iov_len = 1}};
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int) * VIRTIOFS_CONTROL_FDS_MAX)];
-  } control = {.bytes = {0}};
+  size_t control[VIRTIOFS_RIGHTS_WORDS(VIRTIOFS_CONTROL_FDS_MAX)];
   struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-  if (fd_count > 0) {
-    msg.msg_control = control.bytes;
-    msg.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-    *cmsg = (struct cmsghdr){
-        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * fd_count)};
-    memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * fd_count);
-  }
+  virtiofs_rights_attach(&msg, control, fds, fd_count);
   return send_all(fd, &msg);
 }
 

@@ -33,7 +33,7 @@ static bool is_at_path(int fd, const char *path) {
   return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
-/* Has the server whose lock it is died and left one in a sandbox, which is about to? */
+/* Has the server whose lock it is, or was, died and left one in a sandbox, which is about to? */
 static bool is_ending(int fd) {
   char text[PID_TEXT + 1] = "";
   ssize_t n = pread(fd, text, PID_TEXT, 0);
@@ -41,8 +41,12 @@ static bool is_ending(int fd) {
   return pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
-static int lock(int fd) {
+static void wait_a_moment(void) {
   static const struct timespec moment = {.tv_nsec = ENDING_STEP_NS};
+  (void)nanosleep(&moment, NULL);
+}
+
+static int lock(int fd) {
   for (int i = 0;; i++) {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
       return 0;
@@ -50,7 +54,7 @@ static int lock(int fd) {
       return errno;
     if (i == ENDING_STEPS || !is_ending(fd))
       return EADDRINUSE;
-    (void)nanosleep(&moment, NULL);
+    wait_a_moment();
   }
 }
 
@@ -71,6 +75,7 @@ static int take_lock(struct virtiofs_daemon_listener *listener, const char *prog
     close(fd);
   }
   listener->lock_fd = fd;
+  listener->died = is_ending(fd);
   if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
     return fail(program, "cannot write", listener->lock_path, errno);
   return 0;
@@ -104,6 +109,10 @@ static int remove_stale(const struct virtiofs_daemon_listener *listener, const c
   if (!S_ISSOCK(st.st_mode))
     return fail(program, "there is something that is no socket at", path, EEXIST);
   int rc = check_stale(listener);
+  for (int i = 0; i < ENDING_STEPS && rc == -EADDRINUSE && listener->died; i++) {
+    wait_a_moment();
+    rc = check_stale(listener);
+  }
   if (rc != 0)
     return fail(program, "cannot replace", path, -rc);
   return unlink(path) == 0 || errno == ENOENT ? 0 : fail(program, "cannot replace", path, errno);
@@ -209,8 +218,12 @@ int virtiofs_daemon_accept(const struct virtiofs_daemon_listener *listener, int 
   }
 }
 
+/* The lock lies on a file system of the host's, which is not for a process that a guest may take over. */
 void virtiofs_daemon_listen_inside(struct virtiofs_daemon_listener *listener) {
   listener->inside = true;
+  if (listener->lock_fd >= 0)
+    close(listener->lock_fd);
+  listener->lock_fd = -1;
 }
 
 /* Who is connected, or wants to be, is to see that the other one hangs up or has gone. */

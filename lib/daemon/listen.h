@@ -11,6 +11,7 @@ struct virtiofs_daemon_listener {
   int lock_fd;    /* -1: none */
   bool connected; /* @fd is the one front-end itself */
   bool bound;     /* the socket file is ours */
+  bool died;      /* the last server there has, without ending */
   bool inside;    /* another process removes what was made: the paths are not the same here */
   char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
   char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(".pid")];

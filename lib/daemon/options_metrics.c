@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <virtiofs/daemon.h>
+#include <virtiofs/dax.h>
 
 #define IDS_MAX (UINT64_C(1) << 27)
 #define SHOWN_MAX 100
@@ -25,6 +26,7 @@ enum {
   KEY_MAX_HANDLES,
   KEY_RATE,
   KEY_MAX_INFLIGHT,
+  KEY_MAX_MAPPINGS,
 };
 
 static const struct argp_option argp_options[] = {
@@ -35,6 +37,8 @@ static const struct argp_option argp_options[] = {
      "Requests a second, bytes a second (K, M, G or T after it for more), or both: more of a guest's wait", 0},
     {"max-inodes", KEY_MAX_INODES, "N", 0, "Files that a guest may know, 1 to 134217728 (default 1048576)", 0},
     {"max-handles", KEY_MAX_HANDLES, "N", 0, "Files that a guest may have open, 1 to 134217728 (default 65536)", 0},
+    {"max-mappings", KEY_MAX_MAPPINGS, "N", 0,
+     "Mappings that a guest may have in the DAX window, 1 to 16777216 (default 65536)", 0},
     {"max-inflight", KEY_MAX_INFLIGHT, "N", 0,
      "Requests of one queue that are worked on at once, 1 to 1024 (default: as many as it holds)", 0},
     {0},
@@ -123,6 +127,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     if (!number(arg, 1, IN_FLIGHT_MAX, &value))
       return fail(state, "--max-inflight must be 1 to 1024, not", arg);
     limits->max_in_flight = (uint32_t)value;
+    return 0;
+  case KEY_MAX_MAPPINGS:
+    if (!number(arg, 1, VIRTIOFS_DAX_MAPPINGS_MAX, &value))
+      return fail(state, "--max-mappings must be 1 to 16777216, not", arg);
+    limits->max_mappings = (uint32_t)value;
     return 0;
   case KEY_MAX_INODES:
     return number(arg, 1, IDS_MAX, &limits->max_inodes) ? 0

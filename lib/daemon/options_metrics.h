@@ -12,6 +12,7 @@ struct virtiofs_daemon_limits {
   uint64_t rate_ops, rate_bytes;    /* a second; 0: any */
   uint32_t rate_burst_ms;           /* 0: default */
   uint32_t max_in_flight;           /* of a queue; 0: any */
+  uint32_t max_mappings;            /* in the window; 0: default */
   uint64_t max_inodes, max_handles; /* 0: as the program has it */
 };
 

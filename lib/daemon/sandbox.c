@@ -6,6 +6,7 @@
  */
 #include <virtiofs/sandbox.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,6 +39,7 @@ struct plan {
   int go[2];     /* one byte: the ids are mapped */
   int status[2]; /* from who is between: how the server has ended */
   int channel[2];
+  int lines[2];     /* what is said inside on standard error, where that is a file outside */
   pid_t parent;     /* of the server */
   sigset_t signals; /* those that were blocked */
 };
@@ -80,12 +83,16 @@ _Noreturn static void end_as(const struct plan *plan, int status) {
 
 _Noreturn static void stay_outside(struct plan *plan, pid_t child) {
   const struct virtiofs_sandbox_outside *outside = &plan->config->outside;
-  struct virtiofs_supervise supervise = {
-      .child = child, .channel = plan->channel[0], .request = outside->request, .ctx = outside->ctx};
+  struct virtiofs_supervise supervise = {.child = child,
+                                         .channel = plan->channel[0],
+                                         .request = outside->request,
+                                         .ctx = outside->ctx,
+                                         .lines = plan->lines[0]};
   int status;
   close_one(&plan->go[0]);
   close_one(&plan->status[1]);
   close_one(&plan->channel[1]);
+  close_one(&plan->lines[1]);
   if (outside->begin != NULL)
     outside->begin(outside->ctx);
   int rc = (plan->flags & CLONE_NEWUSER) != 0 ? -virtiofs_sandbox_idmaps_write(&plan->maps, child) : 0;
@@ -111,7 +118,7 @@ static void give_all_up(const struct plan *plan) {
 }
 
 _Noreturn static void stay_between(struct plan *plan, pid_t child) {
-  struct virtiofs_supervise supervise = {.child = child, .channel = -1};
+  struct virtiofs_supervise supervise = {.child = child, .channel = -1, .lines = -1};
   give_all_up(plan);
   int status = virtiofs_supervise(&supervise);
   ssize_t written = write(plan->status[1], &status, sizeof(status));
@@ -152,12 +159,52 @@ static int go_between(struct plan *plan) {
 
 /* ---- inside ---- */
 
+/* Who has started the program may have left it more than it was meant to have. The one outside keeps that: a launcher's
+ * lock may be among it. */
+static int close_inherited(const struct virtiofs_log *log) {
+  const struct dirent *entry;
+  DIR *dir = opendir("/proc/self/fd");
+  if (dir == NULL) {
+    int error = errno;
+    virtiofs_log_write(log, VIRTIOFS_LOG_ERROR, TAG, "can't open '/proc/self/fd': %s", strerror(error));
+    return -error;
+  }
+  while ((entry = readdir(dir)) != NULL) {
+    int fd = (int)strtol(entry->d_name, NULL, 10); /* 0 for "." */
+    int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0)
+      close(fd);
+  }
+  closedir(dir);
+  return 0;
+}
+
+static bool is_file(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+/* A log that is a file on the host is the one outside's to write: here it could be changed, and by file handle all that
+ * lies on its file system be opened. */
+static int take_lines(struct plan *plan) {
+  int rc = 0;
+  close_one(&plan->lines[0]);
+  for (int fd = STDIN_FILENO; plan->lines[1] >= 0 && rc == 0 && fd <= STDERR_FILENO; fd++)
+    rc = is_file(fd) && dup2(plan->lines[1], fd) < 0 ? -errno : 0;
+  close_one(&plan->lines[1]);
+  return rc;
+}
+
 static int settle(struct plan *plan) {
   int root;
   close_one(&plan->channel[0]);
   plan->inside->channel = plan->channel[1];
   sigprocmask(SIG_SETMASK, &plan->signals, NULL);
-  int rc = virtiofs_sandbox_root_open(plan->config, plan->inside, &root);
+  int rc = take_lines(plan);
+  if (rc == 0 && plan->config->close_inherited)
+    rc = close_inherited(&plan->config->log);
+  if (rc == 0)
+    rc = virtiofs_sandbox_root_open(plan->config, plan->inside, &root);
   if (rc == 0 && (plan->flags & CLONE_NEWUSER) != 0)
     rc = virtiofs_sandbox_become_root(&plan->maps, &plan->config->log);
   /* Who becomes somebody else has to ask for it again. */
@@ -189,11 +236,15 @@ static pid_t new_process(unsigned long flags) {
 }
 
 static int make_pipes(struct plan *plan) {
+  bool files = is_file(STDIN_FILENO) || is_file(STDOUT_FILENO) || is_file(STDERR_FILENO);
   plan->go[0] = plan->go[1] = plan->status[0] = plan->status[1] = plan->channel[0] = plan->channel[1] = -1;
+  plan->lines[0] = plan->lines[1] = -1;
   if (plan->flags != 0 && (pipe2(plan->go, O_CLOEXEC) != 0 || pipe2(plan->status, O_CLOEXEC) != 0))
     return -errno;
   if (plan->config->outside.request != NULL &&
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plan->channel) != 0)
+    return -errno;
+  if (files && (pipe2(plan->lines, O_CLOEXEC) != 0 || fcntl(plan->lines[0], F_SETFL, O_NONBLOCK) != 0))
     return -errno;
   return 0;
 }
@@ -203,6 +254,7 @@ static void close_pipes(struct plan *plan) {
     close_one(&plan->go[i]);
     close_one(&plan->status[i]);
     close_one(&plan->channel[i]);
+    close_one(&plan->lines[i]);
   }
 }
 

@@ -108,6 +108,16 @@ static int open_proc_dir(const char *path) {
   return rc;
 }
 
+/* Does the host's kernel label what a thread makes as the thread says? The file is there without SELinux too. */
+static bool has_labels(void) {
+  char byte;
+  int fd = open("/proc/self/attr/fscreate", O_RDONLY | O_CLOEXEC);
+  bool has = fd >= 0 && read(fd, &byte, 1) >= 0;
+  if (fd >= 0)
+    close(fd);
+  return has;
+}
+
 /* The old one knows the processes by other numbers, but itself it is by any. It is taken where the host lets nobody see
  * a whole one, as in containers that hide parts of theirs. */
 static int open_proc(const struct virtiofs_sandbox_config *config, struct virtiofs_sandbox_inside *inside) {
@@ -118,7 +128,7 @@ static int open_proc(const struct virtiofs_sandbox_config *config, struct virtio
     return fail(&config->log, "open", "/proc/self/fd", -inside->proc_fd);
   /* Threads are looked for there by the numbers that we know. */
   bool ours = fresh || config->mode != VIRTIOFS_SANDBOX_NAMESPACE;
-  int task = ours ? open_proc_dir("/proc/self/task") : -1;
+  int task = ours && config->labels && has_labels() ? open_proc_dir("/proc/self/task") : -1;
   inside->task_fd = task >= 0 ? task : -1;
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <virtiofs/sandbox.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
@@ -52,6 +53,20 @@ static struct scmp_arg_cmp is_int(unsigned arg, uint32_t mask, uint32_t value) {
   return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
 }
 
+/* Not those by which a descriptor sends signals to any process of the same user. */
+static int add_fcntl(scmp_filter_ctx filter) {
+  static const uint32_t commands[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,     F_GETFL,
+                                      F_SETFL,     F_GETLK,         F_SETLK,      F_SETLKW,    F_GETLK64,
+                                      F_SETLK64,   F_SETLKW64,      F_OFD_GETLK,  F_OFD_SETLK, F_OFD_SETLKW,
+                                      F_ADD_SEALS, F_GET_SEALS,     F_SETPIPE_SZ, F_GETPIPE_SZ};
+  static const int calls[] = {SCMP_SYS(fcntl), SCMP_SYS(fcntl64)};
+  int rc = 0;
+  for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+    for (size_t j = 0; (rc == 0 || rc == -EEXIST) && j < sizeof(commands) / sizeof(commands[0]); j++)
+      rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1, is_int(1, UINT32_MAX, commands[j]));
+  return rc == -EEXIST ? 0 : rc;
+}
+
 /* None of these is called for each request. */
 static int add_with_arguments(scmp_filter_ctx filter) {
   static const uint32_t requests[] = {FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP};
@@ -73,6 +88,11 @@ static int add_with_arguments(scmp_filter_ctx filter) {
 #endif
   if (rc == 0)
     rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, thread);
+  if (rc == 0)
+    rc = add_fcntl(filter);
+  /* abort(3)'s, and what wakes threads: of its own. */
+  if (rc == 0)
+    rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, is_int(0, UINT32_MAX, (uint32_t)getpid()));
   /* Limits are to be read. */
   const struct scmp_arg_cmp none = {.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0};
   return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, none) : rc;

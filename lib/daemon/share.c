@@ -24,7 +24,7 @@ enum { TAG_MAX = 96, COMPLAINT_MAX = 256 };
 struct virtiofs_daemon_share {
   struct virtiofs_daemon_share_setup setup;
   struct virtiofs_log log; /* its own: with its name before */
-  atomic_int level;        /* of what it lets through */
+  int level;               /* of what it says; by atomic loads and stores */
   struct virtiofs_daemon_listener listener;
   struct virtiofs_daemon_record *record; /* NULL: none */
   atomic_bool started;                   /* what the program has begun it has to end */
@@ -47,8 +47,6 @@ static void log_named(void *ctx, enum virtiofs_log_level level, const char *tag,
 static void log_named(void *ctx, enum virtiofs_log_level level, const char *tag, const char *format, va_list args) {
   struct virtiofs_daemon_share *share = ctx;
   char full[TAG_MAX];
-  if ((int)level > atomic_load_explicit(&share->level, memory_order_relaxed))
-    return;
   if (level == VIRTIOFS_LOG_ERROR && !share->started && !atomic_flag_test_and_set(&share->complained)) {
     va_list again;
     va_copy(again, args);
@@ -60,16 +58,11 @@ static void log_named(void *ctx, enum virtiofs_log_level level, const char *tag,
     share->setup.log.fn(share->setup.log.ctx, level, full, format, args);
 }
 
-/* The layers below ask for a level before they make a line, and have it from the start: theirs is the highest that may
- * be wanted. But a line for each request is only made for those who have asked for that in time. */
 static void set_log(struct virtiofs_daemon_share *share) {
-  enum virtiofs_log_level level = share->setup.log.level;
   share->log = share->setup.log;
-  atomic_init(&share->level, (int)level);
-  if (share->setup.name == NULL)
-    return;
-  share->log = (struct virtiofs_log){
-      .fn = log_named, .ctx = share, .level = level > VIRTIOFS_LOG_DEBUG ? level : VIRTIOFS_LOG_DEBUG};
+  share->level = (int)share->setup.log.level;
+  if (share->setup.name != NULL)
+    share->log = (struct virtiofs_log){.fn = log_named, .ctx = share, .current = &share->level};
 }
 
 static void say(struct virtiofs_daemon_share *share, const char *format, ...) VIRTIOFS_PRINTF(2, 3);
@@ -87,12 +80,8 @@ static void say(struct virtiofs_daemon_share *share, const char *format, ...) {
     virtiofs_log_write(&share->log, VIRTIOFS_LOG_ERROR, TAG, "%s", text);
 }
 
-enum virtiofs_log_level virtiofs_daemon_share_level(struct virtiofs_daemon_share *share,
-                                                    enum virtiofs_log_level level) {
-  if (level > share->log.level)
-    level = share->log.level;
-  atomic_store_explicit(&share->level, (int)level, memory_order_relaxed);
-  return level;
+void virtiofs_daemon_share_level(struct virtiofs_daemon_share *share, enum virtiofs_log_level level) {
+  __atomic_store_n(&share->level, (int)level, __ATOMIC_RELAXED);
 }
 
 const char *virtiofs_daemon_share_complaint(const struct virtiofs_daemon_share *share) {
@@ -167,6 +156,7 @@ static int make_device(struct virtiofs_daemon_share *share) {
       .window_len = options->cache_size,
       .max_nodes = limits->max_inodes != 0 ? limits->max_inodes : share->setup.config->max_nodes,
       .max_handles = limits->max_handles != 0 ? limits->max_handles : share->setup.config->max_handles,
+      .max_mappings = limits->max_mappings,
       .max_in_flight = limits->max_in_flight,
       .rate_ops = limits->rate_ops,
       .rate_bytes = limits->rate_bytes,
@@ -312,7 +302,7 @@ void virtiofs_daemon_share_info(struct virtiofs_daemon_share *share, struct virt
   *info = (struct virtiofs_daemon_share_info){
       .connected = share->connected,
       .draining = share->draining,
-      .level = (enum virtiofs_log_level)atomic_load_explicit(&share->level, memory_order_relaxed)};
+      .level = (enum virtiofs_log_level)__atomic_load_n(&share->level, __ATOMIC_RELAXED)};
   if (share->dev != NULL)
     virtiofs_stats_read_usage(share->dev, &usage, sizeof(usage));
   info->nodes = usage.nodes;

@@ -57,8 +57,8 @@ void virtiofs_daemon_share_stop(struct virtiofs_daemon_share *share);
 /* It ends when the front-end that it has goes; new ones are refused. */
 void virtiofs_daemon_share_drain(struct virtiofs_daemon_share *share);
 
-/* For one with a name; up to VIRTIOFS_LOG_DEBUG, or what it has begun with if that is more. Return: what it is now. */
-enum virtiofs_log_level virtiofs_daemon_share_level(struct virtiofs_daemon_share *share, enum virtiofs_log_level level);
+/* For one with a name. */
+void virtiofs_daemon_share_level(struct virtiofs_daemon_share *share, enum virtiofs_log_level level);
 
 void virtiofs_daemon_share_info(struct virtiofs_daemon_share *share, struct virtiofs_daemon_share_info *info);
 

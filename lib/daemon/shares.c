@@ -355,7 +355,7 @@ int virtiofs_daemon_shares_level(struct virtiofs_daemon_shares *shares, const ch
       continue;
     found = true;
     if (entry->share != NULL)
-      (void)virtiofs_daemon_share_level(entry->share, level);
+      virtiofs_daemon_share_level(entry->share, level);
   }
   pthread_mutex_unlock(&shares->lock);
   return found ? 0 : -ENOENT;

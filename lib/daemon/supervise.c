@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { LINES_BYTES = 4096 };
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 void virtiofs_supervise_signals(sigset_t *set) {
@@ -44,23 +45,64 @@ static void take_request(struct virtiofs_supervise *supervise) {
   supervise->channel = -1;
 }
 
+/* What can't be written is lost, as it would be without us. */
+static void say(const char *text, size_t len) {
+  while (len > 0) {
+    ssize_t n = write(STDERR_FILENO, text, len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return;
+    text += n;
+    len -= (size_t)n;
+  }
+}
+
+/* Return: there may be more. */
+static bool take_lines(struct virtiofs_supervise *supervise) {
+  char text[LINES_BYTES];
+  ssize_t n = supervise->lines >= 0 ? read(supervise->lines, text, sizeof(text)) : -1;
+  if (n > 0)
+    say(text, (size_t)n);
+  else if (supervise->lines >= 0 && (n == 0 || (errno != EAGAIN && errno != EINTR))) {
+    close(supervise->lines);
+    supervise->lines = -1;
+  }
+  return n > 0;
+}
+
+static int wait_for_end(struct virtiofs_supervise *supervise) {
+  int status = 0;
+  while (supervise->lines >= 0) {
+    struct pollfd lines = {.fd = supervise->lines, .events = POLLIN};
+    (void)poll(&lines, 1, -1);
+    (void)take_lines(supervise);
+  }
+  (void)reap(supervise->child, 0, &status);
+  return status;
+}
+
 int virtiofs_supervise(struct virtiofs_supervise *supervise) {
   sigset_t set;
   int status = 0;
   virtiofs_supervise_signals(&set);
   int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (fd < 0) { /* nothing can be passed on, but it can be waited for */
-    (void)reap(supervise->child, 0, &status);
-    return status;
-  }
+  if (fd < 0) /* nothing can be passed on, but it can be waited for */
+    return wait_for_end(supervise);
   while (!reap(supervise->child, WNOHANG, &status)) {
-    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = supervise->channel, .events = POLLIN}};
-    if (poll(fds, 2, -1) < 0)
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
+                           {.fd = supervise->channel, .events = POLLIN},
+                           {.fd = supervise->lines, .events = POLLIN}};
+    if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
       continue;
     if (fds[0].revents != 0)
       take_signal(supervise, fd);
     if (fds[1].revents != 0)
       take_request(supervise);
+    if (fds[2].revents != 0)
+      (void)take_lines(supervise);
+  }
+  while (take_lines(supervise)) {
   }
   close(fd);
   return status;

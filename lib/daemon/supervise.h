@@ -14,6 +14,7 @@ struct virtiofs_supervise {
   int channel;                            /* -1: none */
   int (*request)(void *ctx, int channel); /* what to do when it can be read; not 0: close it */
   void *ctx;
+  int lines; /* what the child says on its standard error, to be said on ours; O_NONBLOCK; -1: it has ours */
 };
 
 /* Passes signals on until the child has ended. Return: its status, as waitpid(2) has it. */

@@ -114,7 +114,6 @@ static int make_queues(struct virtiofs_device *dev, const struct virtiofs_device
     queue->index = i;
     queue->drain_ms = config->drain_ms;
     queue->poll_us = config->poll_us;
-    queue->has_window = config->window_len != 0;
     (void)snprintf(queue->tag, sizeof(queue->tag), "vq%u", i % 1000);
     int rc = virtiofs_counters_new(&queue->counters, config->timed);
     if (rc == 0)

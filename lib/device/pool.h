@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "device/slots.h"
 
@@ -12,10 +13,13 @@
 
 struct virtiofs_pool {
   pthread_mutex_t lock;
-  sem_t wanted; /* a post for each request, and one for each thread at the end; glibc's condition variables lose count
-                   under load */
+  sem_t wanted; /* a post for each thread that is to look, and one for each at the end; glibc's condition variables lose
+                   count under load */
   struct virtiofs_slot *first, *last;
   bool started, stop;
+  bool waking;        /* a post is on its way, or who took it has not looked yet */
+  atomic_uint queued; /* changed with the lock held, for those who look without it */
+  uint32_t idle;      /* threads that wait and that nobody has woken */
   uint32_t count;
   pthread_t threads[VIRTIOFS_POOL_MAX];
 };

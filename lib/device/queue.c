@@ -279,8 +279,9 @@ void virtiofs_queue_complete(struct virtiofs_message *msg, size_t used) {
   do {
     slot->next = first;
   } while (!atomic_compare_exchange_weak(&queue->answered, &first, slot));
-  /* The worker says that it sleeps and looks at the list then; we put it on the list and look then. */
-  if (atomic_load(&queue->sleeping))
+  /* The worker says that it sleeps and looks at the list then; we put it on the list and look then. The first wakes it.
+   */
+  if (atomic_load(&queue->sleeping) && !atomic_exchange(&queue->woken, true))
     virtiofs_queue_wake(queue);
   atomic_fetch_sub(&queue->completing, 1);
 }

@@ -64,7 +64,6 @@ struct virtiofs_queue {
   uint32_t index;
   uint32_t drain_ms;
   uint32_t poll_us; /* the most; 0: none */
-  bool has_window;  /* the driver may have buffers in it */
   char tag[8];
 
   /* the control thread's */
@@ -79,6 +78,7 @@ struct virtiofs_queue {
   atomic_bool has_mail;
   atomic_bool stop;
   atomic_bool sleeping;
+  atomic_bool woken; /* since it last began to sleep, by who has answered something */
   _Atomic(struct virtiofs_slot *) answered;
   atomic_uint completing; /* threads in virtiofs_queue_complete() */
   atomic_bool rung;       /* there may be something in @wake_fd */

@@ -116,6 +116,8 @@ static void read_mail(struct virtiofs_queue *queue) {
     virtiofs_queue_look_at_fds(queue);
     /* What was signalled to the old one may not have been seen. */
     signal_fd(queue->call_fd, queue->call_waits);
+    if (queue->broken)
+      signal_fd(queue->err_fd, queue->err_waits);
   }
 }
 
@@ -221,8 +223,9 @@ static bool take(struct virtiofs_queue *queue) {
     if (!queue->broken)
       rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
   }
-  if (rc < 0 && queue->has_window && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS) {
-    /* It may be in the window, whose place in the guest's memory we are not told. */
+  if (rc < 0 && virtiofs_virtq_fault(queue->vq) == VIRTIOFS_VIRTQ_ADDRESS) {
+    /* It may be in a window, our own or another device's, whose place in the guest's memory we are not told; any
+     * program of the guest can have a file read into one. */
     chain.holes = true;
     virtiofs_virtq_mend(queue->vq);
     rc = virtiofs_virtq_take(queue->vq, queue->hold->map, &chain);
@@ -245,17 +248,18 @@ static inline void pause_cpu(void) {
 #endif
 }
 
-static bool has_work(struct virtiofs_queue *queue, bool kicks) {
+/* @stop: that it is to stop is no news. */
+static bool has_work(struct virtiofs_queue *queue, bool kicks, bool stop) {
   return (kicks && virtiofs_virtq_pending(queue->vq)) || atomic_load(&queue->answered) != NULL ||
-         atomic_load(&queue->has_mail) || atomic_load(&queue->stop);
+         atomic_load(&queue->has_mail) || (!stop && atomic_load(&queue->stop));
 }
 
 /* Looks for something to do, for as long as that pays. False: there was nothing. */
-static bool look(struct virtiofs_queue *queue, bool kicks, uint64_t since) {
+static bool look(struct virtiofs_queue *queue, bool kicks, bool stop, uint64_t since) {
   uint64_t waited = 0;
   while (waited < queue->lookout.ns) {
     for (unsigned i = 0; i < LOOKS; i++) {
-      if (has_work(queue, kicks))
+      if (has_work(queue, kicks, stop))
         return true;
       pause_cpu();
     }
@@ -273,6 +277,7 @@ static void sleep_on(struct virtiofs_queue *queue, bool kicks, uint64_t ns) {
   if (kicks && queue->kick_fd < 0)
     ns = POLL_NS;
   struct timespec most = {.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
+  atomic_store(&queue->woken, false);
   atomic_store(&queue->sleeping, true);
   bool busy = atomic_load(&queue->answered) != NULL || atomic_load(&queue->has_mail);
   if (!busy)
@@ -301,9 +306,10 @@ static bool takes(const struct virtiofs_queue *queue, bool stop) {
 }
 
 /* Until there may be something to do. */
-static void rest(struct virtiofs_queue *queue, bool kicks) {
+static void rest(struct virtiofs_queue *queue, bool stop) {
+  bool kicks = takes(queue, stop);
   uint64_t since = queue->lookout.limit_ns != 0 ? virtiofs_clock_ns() : 0;
-  if (look(queue, kicks, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
+  if (look(queue, kicks, stop, since) || (kicks && virtiofs_virtq_want_kick(queue->vq)))
     return;
   sleep_on(queue, kicks, 0);
   if (kicks)
@@ -338,7 +344,7 @@ void *virtiofs_queue_work(void *arg) {
     if (!busy && turn != 0)
       wait_turn(queue, turn);
     else if (!busy)
-      rest(queue, takes(queue, stop));
+      rest(queue, stop);
   }
   announce_exit(queue);
   return NULL;
@@ -353,6 +359,7 @@ static void hear(struct virtiofs_queue *queue) {
 
 /* As the worker before it sleeps: what comes after this makes wake_fd readable. False if something has come already. */
 static bool lie_down(struct virtiofs_queue *queue) {
+  atomic_store(&queue->woken, false);
   atomic_store(&queue->sleeping, true);
   if (atomic_load(&queue->answered) == NULL && !atomic_load(&queue->has_mail))
     return true;

@@ -336,13 +336,15 @@ static int submit(struct virtiofs_session_dax *dax, struct virtiofs_req *req) {
   virtiofs_req_on_cancel(req, give_up);
   virtiofs_spin_lock(&dax->lock);
   bool closed = dax->closed, idle = !dax->working;
-  if (!closed) {
+  /* It may have been told before it was here, when there was nothing to take away; nobody will tell it again. */
+  bool cancelled = virtiofs_req_is_cancelled(req);
+  if (!closed && !cancelled) {
     enqueue(dax, req);
     dax->working = true;
   }
   virtiofs_spin_unlock(&dax->lock);
-  if (closed)
-    return -EIO;
+  if (closed || cancelled)
+    return closed ? -EIO : -EINTR;
   if (idle)
     work(session, dax);
   return VIRTIOFS_PENDING;

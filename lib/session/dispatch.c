@@ -35,7 +35,6 @@ CALL_WITH_OUT(opendir, opendir, open)
 CALL_WITH_OUT(create, create, create)
 CALL_WITH_OUT(read, read, read)
 CALL_WITH_OUT(write, write, write)
-CALL_WITH_OUT(statfs, statfs, statfs)
 CALL_WITH_OUT(lseek, lseek, lseek)
 CALL(unlink, unlink)
 CALL(rmdir, rmdir)
@@ -59,6 +58,20 @@ CALL(setlk, lk)
 CALL(setlkw, lk)
 CALL(access, access)
 CALL(syncfs, syncfs)
+
+/* Does this mount do without an operation that the backend has? */
+static bool is_left_out(const struct virtiofs_session *session, uint32_t opcode) {
+  return (session->without >> opcode & 1) != 0;
+}
+
+/* As libfuse does: Linux takes no error for "nothing is known", df(1) and whoever else asks would fail. */
+static int call_statfs(struct virtiofs_req *req) {
+  const struct virtiofs_session *session = req->session;
+  if (session->ops.statfs != NULL && !is_left_out(session, VIRTIOFS_FUSE_STATFS))
+    return session->ops.statfs(req, &req->fuse.in.statfs, &req->out.statfs);
+  req->out.statfs = (struct virtiofs_statfs_out){.bsize = 512, .namelen = 255};
+  return 0;
+}
 
 static int call_readdir(struct virtiofs_req *req) {
   if (req->session->ops.readdir == NULL)
@@ -314,7 +327,8 @@ static bool blocks(const struct virtiofs_session *session, uint32_t opcode) {
 int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   struct virtiofs_session *session = req->session;
   const struct operation *op = &operations[req->fuse.header.opcode];
-  if (op->call == NULL || (session->without >> req->fuse.header.opcode & 1) != 0)
+  uint32_t opcode = req->fuse.header.opcode;
+  if (op->call == NULL || (is_left_out(session, opcode) && opcode != VIRTIOFS_FUSE_STATFS))
     return -ENOSYS;
   uint64_t other = op->other != 0 ? *field(req, op->other) : 0;
   int rc = 0;
@@ -341,7 +355,7 @@ int virtiofs_req_prepare(struct virtiofs_req *req, bool *blocking) {
   memset(&req->out, 0, sizeof(req->out));
   atomic_store_explicit(&req->semantics, session->semantics, memory_order_relaxed);
   prepare_data(req);
-  *blocking = blocks(session, req->fuse.header.opcode);
+  *blocking = blocks(session, opcode);
   return 0;
 }
 

@@ -176,8 +176,9 @@ struct choice {
 static bool is_chosen(const struct virtiofs_req *req, struct choice choice) {
   if (choice.unique != NULL && req->fuse.header.unique != *choice.unique)
     return false;
+  /* The index may be another file's by now: of the one that was taken away nothing but the slot is left. */
   const struct virtiofs_idslot *slot = req->slots[VIRTIOFS_SLOT_HANDLE];
-  return choice.handle == NULL || (slot != NULL && slot->index == *choice.handle);
+  return choice.handle == NULL || (slot != NULL && slot->index == *choice.handle && virtiofs_idcell_dead(slot->cell));
 }
 
 /* Cancels one request of a lane that was not told yet. False if there is none. */
@@ -232,6 +233,14 @@ bool virtiofs_req_is_abandoned(struct virtiofs_req *req) {
   bool abandoned = req->phase == VIRTIOFS_PHASE_ABANDONED;
   virtiofs_spin_unlock(&lane->lock);
   return abandoned;
+}
+
+bool virtiofs_req_is_cancelled(struct virtiofs_req *req) {
+  struct virtiofs_session_lane *lane = lane_of(req);
+  virtiofs_spin_lock(&lane->lock);
+  bool cancelled = req->cancelled;
+  virtiofs_spin_unlock(&lane->lock);
+  return cancelled;
 }
 
 bool virtiofs_session_abandoned(const struct virtiofs_req *req) {

@@ -141,6 +141,9 @@ void virtiofs_req_cancel_handle(struct virtiofs_session *session, uint64_t id);
 /* Was it answered in the backend's place? Any thread. */
 bool virtiofs_req_is_abandoned(struct virtiofs_req *req);
 
+/* Was it told that its answer isn't wanted? Any thread. */
+bool virtiofs_req_is_cancelled(struct virtiofs_req *req);
+
 /* Lets go of the slots; wakes the reclaimer if that was waited for. */
 void virtiofs_req_let_go(struct virtiofs_req *req);
 

@@ -66,6 +66,11 @@ static bool has_listed(const struct virtiofs_req *req) {
          virtiofs_fuse_dirents_size(&req->dir.list) != 0;
 }
 
+/* INTERRUPT needs no answer, so a driver may leave no room for one. */
+static bool is_silent(const struct virtiofs_req *req) {
+  return req->fuse.header.opcode == VIRTIOFS_FUSE_INTERRUPT && req->msg->out_len < VIRTIOFS_FUSE_OUT_HEADER;
+}
+
 /* Bytes of the reply; 0 if there is none or no room for one. *@rc becomes what the guest is told. */
 static size_t encode(struct virtiofs_req *req, int *rc) {
   const struct virtiofs_fuse_header *header = &req->fuse.header;
@@ -78,6 +83,8 @@ static size_t encode(struct virtiofs_req *req, int *rc) {
     *rc = 0;
   if (*rc == 0)
     *rc = virtiofs_grant(req);
+  if (is_silent(req))
+    return 0;
   ssize_t len = virtiofs_fuse_reply_encode(&req->session->proto, header, *rc, &req->out, msg->out, msg->out_count);
   if (len < 0 && *rc == 0) {
     virtiofs_grant_undo(req);
@@ -151,12 +158,13 @@ static int decode(struct virtiofs_req *req, bool running) {
   static const struct virtiofs_fuse_proto nothing;
   const struct virtiofs_fuse_proto *proto = running ? &req->session->proto : &nothing;
   int rc = virtiofs_fuse_request_decode(&req->fuse, proto, req->msg->in, req->msg->in_count);
-  if (rc == -EINVAL || rc == -EPROTO)
+  bool malformed = rc == -EINVAL || rc == -EPROTO;
+  /* Before anything is done: what is missing may be what the request is about, or what makes it a whole one. */
+  if (req->msg->cut && (rc == 0 || malformed))
+    return -EFAULT;
+  if (malformed)
     say_refused(req, rc);
-  if (rc == -EPROTO)
-    rc = -EIO;
-  /* Before anything is done: what is missing may be what the request is about. */
-  return rc == 0 && req->msg->cut ? -EFAULT : rc;
+  return rc == -EPROTO ? -EIO : rc;
 }
 
 /* Asked for its size alone a list or a value is answered by a struct, else by its bytes, of which there may be none. */
@@ -175,6 +183,8 @@ static uint32_t size_reply(const struct virtiofs_req *req) {
 static bool has_room(const struct virtiofs_req *req) {
   const struct virtiofs_fuse_init_in *init = &req->fuse.in.init;
   struct virtiofs_fuse_proto newest = {.minor = VIRTIOFS_FUSE_MINOR};
+  if (is_silent(req))
+    return true;
   if (req->fuse.header.opcode != VIRTIOFS_FUSE_INIT)
     return req->msg->out_len >=
            virtiofs_fuse_reply_room(&req->session->proto, req->fuse.header.opcode) + size_reply(req);

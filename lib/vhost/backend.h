@@ -23,8 +23,9 @@ struct virtiofs_vhost_vring {
   bool have_addr; /**< the addresses are known */
   bool started;   /**< SET_VRING_KICK came and GET_VRING_BASE has not since */
   bool enabled;
-  bool running;                 /**< the device was told ring_start and not ring_stop since */
-  uint64_t desc, avail, used;   /**< the front-end's addresses */
+  bool failed;                /**< the guest has set it up so that it can't run, which @err_fd has told the front-end */
+  bool running;               /**< the device was told ring_start and not ring_stop since */
+  uint64_t desc, avail, used; /**< the front-end's addresses */
   int kick_fd, call_fd, err_fd; /**< the vring's own; -1: none */
 };
 
@@ -47,7 +48,8 @@ struct virtiofs_vhost_events {
    * A ring is to run: it is started, enabled and told all it needs. @vring stays as it is until ring_stop or the next
    * event about this ring. The device duplicates descriptors that it wants to keep longer. An error leaves the ring
    * stopped. -EPROTO: the guest has set the ring up wrongly. That is the guest's affair: it is logged, the front-end is
-   * not told, and the ring is tried again when the next thing about it or the memory changes.
+   * told by the ring's err descriptor alone, and the ring is tried again when the next thing about it or the memory
+   * changes.
    */
   int (*ring_start)(void *ctx, uint32_t index, const struct virtiofs_vhost_vring *vring);
 

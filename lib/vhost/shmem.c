@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/rights.h"
 #include "vhost/shmem.h"
 
 struct virtiofs_shmem {
@@ -87,17 +88,8 @@ int virtiofs_vhost_shmem_send(int channel, const struct virtiofs_vhost_user_head
   struct iovec iov[2] = {{.iov_base = (void *)(uintptr_t)header, .iov_len = sizeof(*header)},
                          {.iov_base = (void *)(uintptr_t)payload, .iov_len = header->size}};
   struct msghdr hdr = {.msg_iov = iov, .msg_iovlen = 2};
-  union control control;
-  if (fd >= 0) {
-    memset(&control, 0, sizeof(control));
-    hdr.msg_control = control.bytes;
-    hdr.msg_controllen = sizeof(control.bytes);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&hdr);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-  }
+  size_t control[VIRTIOFS_RIGHTS_WORDS(1)];
+  virtiofs_rights_attach(&hdr, control, &fd, fd >= 0);
   ssize_t n;
   do
     n = sendmsg(channel, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT);

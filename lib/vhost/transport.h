@@ -31,6 +31,7 @@ struct virtiofs_vhost_transport_ops {
 struct virtiofs_vhost_socket {
   struct virtiofs_vhost_transport transport;
   int fd;
+  int patience_ms; /* how long the rest of a message may take that has begun, at most so long after its first byte */
 };
 
 /**

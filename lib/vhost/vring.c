@@ -2,6 +2,7 @@
 #include "vhost/vring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,23 @@ static void say_not_started(struct virtiofs_vhost_vrings *vrings, uint32_t index
     say(vrings, VIRTIOFS_LOG_WARN, index, why);
 }
 
+/* Who isn't ready to be written to knows already, or doesn't listen. */
+static void signal_error(int fd) {
+  struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+  uint64_t one = 1;
+  if (fd < 0 || poll(&pfd, 1, 0) <= 0 || pfd.revents != POLLOUT)
+    return;
+  ssize_t written = write(fd, &one, sizeof one);
+  (void)written;
+}
+
+/* The ring can't run as the guest has set it up: said by its err descriptor, once until it has run or was stopped. */
+static void fail(struct virtiofs_vhost_vring *ring) {
+  if (!ring->failed)
+    signal_error(ring->err_fd);
+  ring->failed = true;
+}
+
 static bool is_complete(const struct virtiofs_vhost_vring *ring) {
   return ring->started && ring->enabled && ring->num != 0 && ring->have_addr;
 }
@@ -52,16 +70,21 @@ static int ring_start(struct virtiofs_vhost_vrings *vrings, uint32_t index) {
     ring->base = first_base(vrings);
   if (!lies_in(vrings, ring, vrings->map)) {
     say_not_started(vrings, index, "not started: the ring is not in the guest's memory");
+    /* Front-ends tell of the memory when they like, and may begin by taking it all away. */
+    if (vrings->map != NULL && virtiofs_memory_count(vrings->map) > 0)
+      fail(ring);
     return 0;
   }
   int rc = vrings->events->ring_start(vrings->ctx, index, ring);
   if (rc == -EPROTO) {
     say_not_started(vrings, index, "not started: the device can't use it as the guest has set it up");
+    fail(ring);
     return 0;
   }
   if (rc != 0)
     return rc;
   ring->running = true;
+  ring->failed = false;
   say(vrings, VIRTIOFS_LOG_DEBUG, index, "started");
   return 0;
 }
@@ -139,7 +162,10 @@ void virtiofs_vhost_vrings_features(struct virtiofs_vhost_vrings *vrings, uint64
 }
 
 int virtiofs_vhost_vrings_num(struct virtiofs_vhost_vrings *vrings, uint32_t index, uint32_t num) {
-  vrings->rings[index].num = num;
+  struct virtiofs_vhost_vring *ring = &vrings->rings[index];
+  ring->num = num;
+  if (num == 0)
+    fail(ring);
   return ring_update(vrings, index);
 }
 
@@ -160,6 +186,7 @@ int virtiofs_vhost_vrings_addr(struct virtiofs_vhost_vrings *vrings, uint32_t in
 
 int virtiofs_vhost_vrings_addr_forget(struct virtiofs_vhost_vrings *vrings, uint32_t index) {
   vrings->rings[index].have_addr = false;
+  fail(&vrings->rings[index]);
   return ring_update(vrings, index);
 }
 
@@ -209,7 +236,11 @@ int virtiofs_vhost_vrings_call(struct virtiofs_vhost_vrings *vrings, uint32_t in
 }
 
 int virtiofs_vhost_vrings_err(struct virtiofs_vhost_vrings *vrings, uint32_t index, int take_fd) {
-  return replace_fd(vrings, index, &vrings->rings[index].err_fd, take_fd);
+  struct virtiofs_vhost_vring *ring = &vrings->rings[index];
+  int rc = replace_fd(vrings, index, &ring->err_fd, take_fd);
+  if (rc == 0 && ring->failed)
+    signal_error(ring->err_fd);
+  return rc;
 }
 
 int virtiofs_vhost_vrings_enable(struct virtiofs_vhost_vrings *vrings, uint32_t index, bool on) {
@@ -226,7 +257,7 @@ int virtiofs_vhost_vrings_enable_all(struct virtiofs_vhost_vrings *vrings) {
 int virtiofs_vhost_vrings_stop(struct virtiofs_vhost_vrings *vrings, uint32_t index, uint32_t *base) {
   struct virtiofs_vhost_vring *ring = &vrings->rings[index];
   int rc = ring_stop_if_running(vrings, index);
-  ring->started = false;
+  ring->started = ring->failed = false;
   fd_close(&ring->kick_fd);
   *base = ring->have_base ? ring->base : first_base(vrings);
   return rc;

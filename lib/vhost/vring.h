@@ -6,7 +6,8 @@
  * missing may come in any order. Arguments are right when they get here: the handlers of the messages have seen to it.
  *
  * Functions that return int give 0 or what the device returned. A ring that the device refuses with -EPROTO (the guest
- * gave nonsense) is no error: it is tried again when the next thing about it or the memory changes.
+ * gave nonsense) is no error: it is tried again when the next thing about it or the memory changes. Its err descriptor
+ * is signalled, once until it has run or was stopped; one that comes later, when it comes.
  */
 #ifndef VIRTIOFS_LIB_VHOST_VRING_H
 #define VIRTIOFS_LIB_VHOST_VRING_H
@@ -35,7 +36,7 @@ void virtiofs_vhost_vrings_fini(struct virtiofs_vhost_vrings *vrings);
 /** The driver has accepted features. Rings that run stay as they are. */
 void virtiofs_vhost_vrings_features(struct virtiofs_vhost_vrings *vrings, uint64_t acked);
 
-/** @num: not while the ring runs. */
+/** @num: not while the ring runs; 0: it was nonsense, and the ring doesn't run until a better one comes. */
 int virtiofs_vhost_vrings_num(struct virtiofs_vhost_vrings *vrings, uint32_t index, uint32_t num) VIRTIOFS_MUST_USE;
 
 /** New addresses of a running ring stop it and start it again where it was. */

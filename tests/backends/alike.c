@@ -342,13 +342,16 @@ static void look(const struct side *s, const struct task *t, struct looks *l) {
   l->error[3] = errno;
 }
 
-/* The kernel's clock for files stands still for some ms: what is changed twice meanwhile looks unchanged. */
+/*
+ * The kernel's clock for files stands still for some ms: what is changed twice meanwhile looks unchanged. Some files get
+ * the exact time instead, and after that none an earlier one.
+ */
 static void await_tick(void) {
   struct timespec began, now;
-  clock_gettime(CLOCK_REALTIME_COARSE, &began);
+  clock_gettime(CLOCK_REALTIME, &began);
   do
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  while (memcmp(&began, &now, sizeof now) == 0);
+  while (now.tv_sec != began.tv_sec ? now.tv_sec < began.tv_sec : now.tv_nsec <= began.tv_nsec);
 }
 
 static void do_both(struct side sides[2], unsigned op, const struct task *t, struct outcome out[2]) {

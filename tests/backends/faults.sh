@@ -34,17 +34,12 @@ client=
 count=0
 failed=0
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in $tracer $client $server; do stop_process "$pid" "$SECONDS_MAX" || true; done
+  stop_processes "$SECONDS_MAX" "$tracer" "$client" "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # These are the library's, or say nothing that anybody could act on.
 quiet='read|write|poll|ppoll|futex|close|munmap|mmap|brk|mprotect|madvise|restart_syscall|gettid|getpid|gettimeofday|clock_gettime|sched_yield|rt_sigtimedwait'

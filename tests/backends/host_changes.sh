@@ -28,20 +28,13 @@ as=() # what starts the server
 server=
 mounter=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$mnt" && umount -l "$mnt"
-  mountpoint -q "$share" && umount -l "$share"
+  stop_processes "$SECONDS_MAX" "$mounter" "$server"
+  unmount "$mnt" "$share"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # ---- deleting, replacing ----
 

@@ -24,18 +24,13 @@ limited=()
 server=
 failed=0
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$share" && umount -l "$share"
+  stop_processes "$SECONDS_MAX" "$server"
+  unmount "$share"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # It is another process that serves, whose descriptors and memory count.
 listens() { [[ -S $dir/sock && $(inside "$server") != "$server" ]]; }

@@ -37,19 +37,13 @@ server=
 export CHECK_PHASE=memfs CHECK_OPTIONAL=
 export TSAN_OPTIONS="suppressions=$here/../support/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$mnt" && umount -l "$mnt"
-  mountpoint -q "$oracle" && umount -l "$oracle"
+  stop_processes "$SECONDS_MAX" "$server"
+  unmount "$mnt" "$oracle"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # serve ARGUMENT...: mounted when it returns.
 serve() {

@@ -23,18 +23,13 @@ mnt=$dir/mnt
 share=$dir/share
 server=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$mnt" && umount -l "$mnt"
+  stop_processes "$SECONDS_MAX" "$server"
+  unmount "$mnt"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 need_fuse
 mkdir "$mnt" "$share"

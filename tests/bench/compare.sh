@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Our server beside every other that is installed: the same load on equal settings, taking turns, and the ratios.
 #
-#   tests/bench/compare.sh [--quick] [--json] [--ops LIST] [--depth N] [--poll]
+#   tests/bench/compare.sh [--quick] [--json] [--ops LIST] [--depth N] [--poll] [--pool THREADS]
 #
 # Servers: ours (a release build), the C server of QEMU 7.2 (/usr/lib/qemu/virtiofsd), the Rust server (build/peers, which
 # tests/peers.sh makes). Each round starts each server anew on a directory of its own and runs virtiofs-bench against it.
@@ -19,34 +19,35 @@ seconds=2
 entries=10000
 json=
 extra=()
+pool=0
 while (($# > 0)); do
   case $1 in
     --quick) rounds=3 seconds=0.2 entries=1000 ;;
     --json) json=1 ;;
     --poll) extra+=(--poll) ;;
+    --pool)
+      (($# > 1)) || die "$1 wants a value"
+      pool=$2
+      shift
+      ;;
     --ops | --depth)
       (($# > 1)) || die "$1 wants a value"
       extra+=("$1" "$2")
       shift
       ;;
-    *) die "usage: compare.sh [--quick] [--json] [--ops LIST] [--depth N] [--poll]" ;;
+    *) die "usage: compare.sh [--quick] [--json] [--ops LIST] [--depth N] [--poll] [--pool THREADS]" ;;
   esac
   shift
 done
 
 dir=$(mktemp -d)
 server=
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 10 || true; fi
+  stop_processes 10 "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 cmake --preset release -S "$root" -B "$BUILD_DIR/release" >/dev/null
 cmake --build "$BUILD_DIR/release" --target virtiofs-bench virtiofs-passthrough >/dev/null
@@ -58,21 +59,21 @@ servers=(ours)
 [[ -x $rust ]] && servers+=(rust)
 ((${#servers[@]} > 1)) || skip 'no other server is installed'
 
-# Equal terms: the same cache mode, nothing confined but by chroot, one thread for a queue.
+# Equal terms: the same cache mode, one thread for a queue and as many for operations that take long.
 start_server() { # NAME SOCKET SHARE
   local command
   case $1 in
     ours)
       command=("$BUILD_DIR/release/examples/passthrough/virtiofs-passthrough" --stay --socket-path "$2" --shared-dir "$3"
-        --cache auto)
+        --cache auto --thread-pool-size="$pool")
       ;;
     c)
       command=(/usr/lib/qemu/virtiofsd --socket-path="$2" -o "source=$3" -o sandbox=chroot -o cache=auto
-        --thread-pool-size=0)
+        --thread-pool-size="$pool")
       ;;
     rust)
       command=("$rust" --socket-path "$2" --shared-dir "$3" --sandbox chroot --cache auto --inode-file-handles=never
-        --thread-pool-size=0)
+        --thread-pool-size="$pool")
       ;;
   esac
   "${command[@]}" >"$dir/$1.log" 2>&1 &

@@ -24,17 +24,12 @@ esac
 (($(nproc) >= 2)) || skip 'both sides poll: two processors are needed'
 dir=$(mktemp -d /dev/shm/virtiofs-dax.XXXXXX)
 server=
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 10 || true; fi
+  stop_processes 10 "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 cmake -S "$root" -B "$BUILD_DIR/bench" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
 cmake --build "$BUILD_DIR/bench" --target bench_dax virtiofs-passthrough >/dev/null

@@ -25,19 +25,14 @@ done
 
 dir=$(mktemp -d)
 pids=()
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
   # The mount before what serves it.
-  for pid in "${pids[@]}"; do stop_process "$pid" 10 || true; done
+  stop_processes 10 "${pids[@]}"
   umount -l "$dir/direct" "$dir/mount" 2>/dev/null || true
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 [[ $(id -u) == 0 && -c /dev/fuse ]] || skip 'needs root and /dev/fuse'
 need_programs fio:fio

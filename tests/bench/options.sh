@@ -34,17 +34,12 @@ done
 
 dir=$(mktemp -d)
 server=
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 10 || true; fi
+  stop_processes 10 "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 cmake --preset release -S "$root" -B "$BUILD_DIR/release" >/dev/null
 cmake --build "$BUILD_DIR/release" --target virtiofs-bench virtiofs-passthrough >/dev/null

@@ -26,17 +26,12 @@ esac
 
 dir=$(mktemp -d)
 server=
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 10 || true; fi
+  stop_processes 10 "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 (($(nproc) >= 2)) || skip 'both sides poll: two processors are needed'
 cmake -S "$root" -B "$BUILD_DIR/bench" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null

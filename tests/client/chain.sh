@@ -40,19 +40,13 @@ server=
 mounter=
 export CHECK_PHASE=chain CHECK_OPTIONAL=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
+  stop_processes "$SECONDS_MAX" "$mounter" "$server"
   umount -l "$mnt" "$root/proc" "$root/dev" 2>/dev/null || true
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 listens() { [[ -S $dir/sock ]]; }
 

@@ -20,17 +20,12 @@ dir=$(mktemp -d)
 server=
 leaves= # set where the server doesn't let go
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 20 || true; fi
+  stop_processes 20 "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 listens() { [[ -S $dir/sock ]]; }
 

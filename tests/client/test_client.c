@@ -414,6 +414,9 @@ static void a_server_that_never_answers(void **state) {
   script_fs_wait_pending(&b->fs, 1);
   script_fs_answer(&b->fs, 0);
   script_fs_pend(&b->fs, 0);
+  /* What it says after all is nobody's. */
+  assert_int_equal(virtiofs_client_process(b->client, 1), -ETIMEDOUT);
+  assert_int_equal(virtiofs_client_in_flight(b->client, 1), 0);
 }
 
 static void bad_configs(void **state) {

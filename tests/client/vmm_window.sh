@@ -18,17 +18,12 @@ SECONDS_MAX=30
 dir=$(mktemp -d)
 server=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  stop_process "$server" "$SECONDS_MAX" || true
+  stop_processes "$SECONDS_MAX" "$server"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 listens() { [[ -S $dir/sock ]]; }
 

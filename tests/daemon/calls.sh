@@ -27,19 +27,13 @@ share=$dir/share
 server=
 mounter=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$mnt" && umount -l "$mnt"
+  stop_processes "$SECONDS_MAX" "$mounter" "$server"
+  unmount "$mnt"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 listens() { [[ -S $dir/sock ]]; }
 trapped() { grep 'system call .* is not allowed' "$dir/log"; }
@@ -174,12 +168,17 @@ by_mountpoint() {
   served
 }
 
+# by_window none|some OPTION...: how many mappings are refused.
 by_window() {
-  local file=$share/file
+  local file=$share/file expected=$1 refused
+  shift
   head -c 64M /dev/zero >"$file"
   serve "$passthrough" --shared-dir "$share" --cache-size 128M "$@" --record "$dir/window"
   "$dax" "$dir/sock" "$file" file >"$dir/out" 2>&1 || die "the window: $(why) $(tail -n 5 "$dir/out")"
   served
+  refused=$("$examples/trace/virtiofs-trace" --summary "$dir/window" | awk '$1 == "SETUPMAPPING" { print $3 }')
+  [[ $refused =~ ^[0-9]+$ ]] || die 'no SETUPMAPPING in the record'
+  if [[ $expected == some ]]; then ((refused > 0)); else ((refused == 0)); fi || die "$refused mappings were refused"
 }
 
 # What an operator asks.
@@ -251,7 +250,10 @@ step 'programs' by_programs
 step 'programs, by descriptors' by_programs --inode-file-handles=never
 step 'a quota' by_quota
 step 'a mount' by_mountpoint
-if [[ -x $dax ]]; then step 'a window' by_window; fi
+if [[ -x $dax ]]; then
+  step 'a window of few mappings' by_window some --max-mappings 8
+  step 'a window' by_window none
+fi
 step 'operators' by_operators
 step 'shares that come and go' by_control
 step 'shares that come and go, in a chroot' by_control --sandbox chroot

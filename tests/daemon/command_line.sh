@@ -19,17 +19,12 @@ SECONDS_MAX=20
 dir=$(mktemp -d)
 checks=0
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
   server_cleanup
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # In a sandbox there is no /proc, which the leak checker needs.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
@@ -114,6 +109,8 @@ options() {
   refuses "--max-inodes must be" "$hello" --socket-path "$dir/s" --max-inodes 134217729
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 0
   refuses "--max-inflight must be" "$hello" --socket-path "$dir/s" --max-inflight 1025
+  refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 0
+  refuses "--max-mappings must be" "$hello" --socket-path "$dir/s" --max-mappings 16777217
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 0
   refuses "--max-locks must be" "$passthrough" --socket-path "$dir/s" --shared-dir "$dir" --max-locks 1048577
   local quota
@@ -154,7 +151,7 @@ options() {
   "$passthrough" --print-capabilities | python3 -c '
 import json, sys
 said = json.load(sys.stdin)
-sys.exit(said["type"] != "fs" or "separate-options" not in said["features"])' || die 'capabilities are not as they should be'
+sys.exit(said["type"] != "fs" or said["features"] != ["separate-options", "posix-acl-negotiation-mode"])' || die 'capabilities are not as they should be'
   passed 'capabilities are JSON'
 }
 

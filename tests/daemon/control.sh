@@ -28,23 +28,17 @@ declare -A mounters=()
 pids=()
 export CHECK_PHASE=control CHECK_OPTIONAL=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? name pid
-  trap - EXIT
+  local name
   : >"$dir/enough" || true
   for name in "${!mounters[@]}"; do stop_process "${mounters[$name]}" "$SECONDS_MAX" || true; done
-  for pid in ${pids[@]+"${pids[@]}"}; do stop_process "$pid" "$SECONDS_MAX" || true; done
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  for name in "$dir"/mnt.*; do
-    if mountpoint -q "$name"; then umount -l "$name"; fi
-  done
+  stop_processes "$SECONDS_MAX" "${pids[@]}"
+  stop_processes "$SECONDS_MAX" "$server"
+  unmount "$dir"/mnt.*
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 listens() { [[ -S $VIRTIOFS_CONTROL ]]; }
 

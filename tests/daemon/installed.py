@@ -20,7 +20,7 @@ TIMEOUT = 20
 # docs/interop/vhost-user.json of QEMU: VHostUserBackend and VHostUserBackendCapabilities.
 BACKEND = {"description": str, "type": str, "binary": str, "tags": list}
 COMMON = {"--help", "--usage", "--version"}  # which need no word
-FEATURES = {"migrate-precopy", "separate-options"}
+FEATURES = {"migrate-precopy", "posix-acl-negotiation-mode", "separate-options"}
 
 
 def run(*words, **more):
@@ -42,6 +42,7 @@ def for_libvirt(prefix):
     features = set(capabilities["features"])
     assert len(features) == len(capabilities["features"]) and features <= FEATURES, features
     assert "separate-options" in features, "libvirt would use -o"
+    assert "posix-acl-negotiation-mode" in features, "nobody would say which"
     refused = run(backend["binary"], "--socket-path=/nowhere/s", "--shared-dir=/", "--migration-mode=find-paths")
     assert ("migrate-precopy" in features) == ("migrated" not in refused.stderr), "it says what it can't"
 

@@ -23,18 +23,13 @@ share=$dir/share
 server=
 serving=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$share" && umount -l "$share"
+  stop_processes "$SECONDS_MAX" "$server"
+  unmount "$share"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # It has answered: it is in its sandbox, and all is set up.
 answers() { "$check" --socket "$dir/run/sock" --only 'getattr/root' >"$dir/out" 2>&1; }
@@ -153,6 +148,24 @@ in_a_chroot() {
   want 'mounts of its namespace that lie in the chroot' 0 "$(nsenter -t "$serving" -m grep -c " $jail/" /proc/self/mountinfo || true)"
   stop
   rmdir "$jail"/* 2>/dev/null || true
+}
+
+# What a launcher has left open, as libvirt its pid file, the one outside keeps and the one inside hasn't.
+inherited() {
+  local mode
+  for mode in namespace chroot; do
+    : >"$dir/launchers"
+    exec 7>"$dir/launchers" 8</dev/null
+    serve "$passthrough" --shared-dir "$share" --sandbox "$mode"
+    exec 7>&- 8<&-
+    want 'what is outside' "$dir/launchers" "$(readlink "/proc/$server/fd/7")"
+    # Nor its lock and its log: all of a file system can be opened by handle, and any descriptor on it.
+    want 'what is inside' '' "$(find "/proc/$serving/fd" -lname "$dir/launchers" -o -lname "$dir/run/*" -o -lname "$dir/log" -o -name 8 -lname /dev/null)"
+    want 'what is outside of these' 2 "$(find "/proc/$server/fd" -lname "$dir/run/*" -o -name 2 -lname "$dir/log" | wc -l)"
+    stop
+    grep -q 'INFO daemon: ended by SIGTERM' "$dir/log" || die "its last words are lost: $(cat "$dir/log")"
+  done
+  rm "$dir/launchers"
 }
 
 without() {
@@ -311,6 +324,7 @@ step 'a directory by namespaces' by_namespaces
 step 'all of the host' of_everything
 step 'a directory by chroot' by_chroot
 step 'in a chroot' in_a_chroot
+step 'what was inherited' inherited
 step 'no sandbox' without
 step 'no directory' of_nothing
 step 'an ordinary user' by_an_ordinary_user

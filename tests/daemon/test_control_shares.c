@@ -262,6 +262,24 @@ static struct virtiofs_client *open_guest(const struct control_server *server, c
   return client;
 }
 
+static void a_level_holds_at_once(void **state) {
+  struct control_server *server = *state;
+  int fd = control_server_connect(server);
+  add(server, fd, "a");
+  struct virtiofs_client *guest = open_guest(server, "a");
+  control_server_do(fd, "{\"command\":\"log-level\",\"level\":\"trace\",\"name\":\"a\"}");
+  assert_int_equal(virtiofs_client_init(guest, NULL, NULL), 0);
+  control_server_do(fd, "{\"command\":\"log-level\",\"level\":\"error\"}");
+  assert_int_equal(virtiofs_client_init(guest, NULL, NULL), 0);
+  virtiofs_client_free(guest);
+  close(fd);
+  control_server_stop(server);
+  unsigned lines = 0;
+  for (const char *at = server->program.text[1]; (at = strstr(at, "TRACE a/session: lane ")) != NULL; at++)
+    lines++;
+  assert_int_equal(lines, 2); /* of the second INIT of three */
+}
+
 /* What it has of the host is seen, and given back when it goes. */
 static void with_a_guest(void **state) {
   struct control_server *server = *state;
@@ -470,6 +488,7 @@ int main(void) {
       TEST(one_that_fails),
       TEST(options_are_its_own),
       TEST(with_a_guest),
+      cmocka_unit_test_setup_teardown(a_level_holds_at_once, setup, unmake),
       TEST(a_thousand_times),
       TEST(made_outside),
       cmocka_unit_test_setup_teardown(made_outside, setup_inside, teardown),

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -290,6 +291,56 @@ static void landlock_or_handles(void **state) {
   assert_right(run(without_the_right, &config));
 }
 
+/* ---- other file systems ---- */
+
+static union {
+  struct file_handle it;
+  unsigned char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+} program;
+
+/* Of this program's file: any descriptor on its file system, and the right to open by handle, reach all of that. */
+static bool opens_program(int fd) {
+  int file = open_by_handle_at(fd, &program.it, O_PATH);
+  if (file >= 0)
+    close(file);
+  return file >= 0;
+}
+
+static void reach_another(struct virtiofs_sandbox_config *config) {
+  struct virtiofs_sandbox_inside inside;
+  char exe[40];
+  int mount_id;
+  program.it.handle_bytes = MAX_HANDLE_SZ;
+  close(outside_fd);
+  if (name_to_handle_at(AT_FDCWD, "/proc/self/exe", &program.it, &mount_id, AT_SYMLINK_FOLLOW) != 0 ||
+      mount("tmpfs", share, "tmpfs", 0, NULL) != 0)
+    _exit(0);
+  config->capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_DAC_OVERRIDE;
+  int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  NEEDS(opens_program(self));
+  close(self);
+  NEEDS(virtiofs_sandbox_enter(&inside, config) == 0);
+  NEEDS(virtiofs_sandbox_drop(&inside, config) == 0);
+  for (int fd = STDERR_FILENO + 1; fd < 100; fd++)
+    NEEDS(!opens_program(fd));
+  /* What a process runs is a file of the host's, and a link to it stands beside what threads have. */
+  snprintf(exe, sizeof exe, "%ld/exe", (long)syscall(SYS_gettid));
+  NEEDS(inside.task_fd < 0 || !opens_program(openat(inside.task_fd, exe, O_RDONLY | O_CLOEXEC)));
+}
+
+static void no_other_file_system(void **state) {
+  (void)state;
+  for (int mode = VIRTIOFS_SANDBOX_NAMESPACE; mode <= VIRTIOFS_SANDBOX_CHROOT; mode++) {
+    struct virtiofs_sandbox_config config = config_of((enum virtiofs_sandbox_mode)mode);
+    config.by_handle = config.close_inherited = true;
+    int status = run(reach_another, &config);
+    (void)umount2(share, MNT_DETACH);
+    if (status == 0)
+      skip();
+    assert_right(status);
+  }
+}
+
 /* ---- names ---- */
 
 static void modcaps(void **state) {
@@ -317,6 +368,7 @@ int main(void) {
       cmocka_unit_test(it_ends_alike),
       cmocka_unit_test(landlock),
       cmocka_unit_test(landlock_or_handles),
+      cmocka_unit_test(no_other_file_system),
       cmocka_unit_test(modcaps),
   };
   const struct CMUnitTest some[] = {cmocka_unit_test(modcaps)};

@@ -169,11 +169,17 @@ static void kicks_show_on_the_descriptor(void **state) {
 static void broken_rings(void **state) {
   struct bench *b = *state;
   struct fuse_request r;
-  struct call call;
+  struct call call = {.reply = b->memory};
   start(b);
   fuse_request(&r, FUSE_STATFS, FUSE_ROOT_ID);
   struct virtiofs_driverq_part parts[2] = {{GPA + MEMORY - 10, 40}, {GPA, ROOM}};
   assert_int_equal(virtiofs_driverq_add(b->queues[2].ring, parts, 1, 1, &call), 0);
+  (void)!virtiofs_driverq_publish(b->queues[2].ring);
+  settle(b);
+  assert_int_equal(receive(b, 2), 1); /* there is no memory, but that breaks nothing */
+  assert_int_equal(error_of(&call), -EFAULT);
+  assert_int_equal(virtiofs_driverq_add(b->queues[2].ring, parts, 1, 1, &call), 0);
+  memset(b->memory + (b->queues[2].desc - GPA), 0xff, NUM * 16);
   (void)!virtiofs_driverq_publish(b->queues[2].ring);
   settle(b);
   settle(b);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -140,15 +141,26 @@ static void memory_comes_and_goes(void **state) {
 static void a_broken_ring_is_said_once_and_begins_anew(void **state) {
   struct device_bench *b = *state;
   struct fuse_request r;
-  const struct virtiofs_driverq_part nowhere = {UINT64_C(0xdead00000000), 100};
+  const struct virtiofs_driverq_part part = {REQUEST, 100};
+  const uint16_t id = RING_NUM;
   begin(b, DEVICE_F_EVENT_IDX);
   mount(b);
-  assert_int_equal(virtiofs_driverq_add(q, &nowhere, 1, 0, b), 0);
+  unsigned char *desc = guest_at(&b->g, b->g.rings[1].desc);
+  desc += 16 * (virtiofs_driverq_base(q) & 0x7fff);
+  assert_int_equal(virtiofs_driverq_add(q, &part, 1, 0, b), 0);
+  memcpy(desc + 12, &id, sizeof id); /* which none of the ring has */
   uint64_t one = 1;
   (void)!virtiofs_driverq_publish(q);
   assert_int_equal(write(b->g.rings[1].kick_fd, &one, sizeof one), sizeof one);
   guest_wait_fd(b->g.rings[1].err_fd);
   assert_int_equal(atomic_load(&b->warnings), 1);
+  /* To whoever asks later, too. */
+  int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  assert_true(err >= 0);
+  vhost_frontend_vring_fd(&b->g.fe, VIRTIOFS_VHOST_USER_SET_VRING_ERR, 1, err);
+  guest_sync(&b->g);
+  guest_wait_fd(err);
+  close(err);
   (void)stop_ring(b);
   void *cookie;
   assert_int_equal(virtiofs_driverq_reset(q, RING_NUM), 0);

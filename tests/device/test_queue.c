@@ -9,10 +9,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "device/device.h"
 #include "support/device_bench.h"
 
 static void restart_from_the_base(void **state) {
@@ -216,6 +218,40 @@ static void data_is_waited_for(void **state) {
   assert_int_equal(call.used, 1016);
 }
 
+static uint64_t cpu_ms(clockid_t clock) {
+  struct timespec ts;
+  assert_int_equal(clock_gettime(clock, &ts), 0);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* It had just been busy, and looks for more: that it is to stop is not what it looks for. */
+static void a_worker_that_waits_for_an_answer_sleeps(void **state) {
+  struct device_bench *b = *state;
+  struct fuse_request r;
+  pthread_t thread;
+  clockid_t worker;
+  b->config.drain_ms = 200;
+  device_bench_start(b, 2, 0);
+  uint64_t id = device_lookup(b, 1, "7"), fh = device_open(b, 1, id);
+  for (unsigned i = 0; i < 100; i++)
+    (void)device_lookup(b, 1, "7");
+  script_fs_pend(&b->fs, UINT64_C(1) << FUSE_READ);
+  fuse_request_read(&r, FUSE_READ, id, fh, 0, 1000);
+  struct device_call call = device_send_data(b, 1, &r, guest_region(2), 1000, true);
+  script_fs_wait_pending(&b->fs, 1);
+  assert_int_equal(pthread_getcpuclockid(b->dev->queues[1].thread, &worker), 0);
+  uint64_t before = cpu_ms(worker);
+  vhost_frontend_state(&b->g.fe, VIRTIOFS_VHOST_USER_GET_VRING_BASE, 1, 0);
+  while (atomic_load(&b->warnings) == 0)
+    sched_yield();
+  uint64_t used = cpu_ms(worker) - before;
+  assert_int_equal(pthread_create(&thread, NULL, answer_read, b), 0);
+  (void)vhost_frontend_reply_state(&b->g.fe, VIRTIOFS_VHOST_USER_GET_VRING_BASE, 1);
+  pthread_join(thread, NULL);
+  (void)device_wait(b, &call, 1);
+  assert_in_range(used, 0, 20); /* of 200 */
+}
+
 /* An INIT waits for another queue's request, and its own queue is to stop. */
 static void an_init_that_waits_is_given_up(void **state) {
   struct device_bench *b = *state;
@@ -360,6 +396,7 @@ int main(void) {
       TEST(a_silent_backend),
       TEST(a_backend_that_outlives_the_front_end),
       TEST(data_is_waited_for),
+      TEST(a_worker_that_waits_for_an_answer_sleeps),
       TEST(an_init_that_waits_is_given_up),
       TEST(pending_after_the_deadline),
       TEST(a_queue_stops_while_its_requests_wait_for_the_pool),

@@ -19,13 +19,10 @@ tag=share
 deadline=300
 run_dir=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
   vm_cleanup
   [[ -z $run_dir ]] || rm -rf "$run_dir"
-  exit "$status"
 }
 
 while [[ ${1:-} == -* ]]; do
@@ -47,9 +44,7 @@ shift 2
 [[ -S $socket ]] || die "$socket: no socket"
 [[ -r $script ]] || die "$script: can't read it"
 
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 vm_prepare
 run_dir=$(mktemp -d "$BUILD_DIR/guest/run.XXXXXX")
 mkdir -p "$run_dir/guest/job"

@@ -26,19 +26,12 @@ qemu=${VIRTIOFS_PEER_QEMU:-$BUILD_DIR/peers/bin/qemu-system-x86_64}
 run_dir=
 pids=()
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in "${pids[@]}"; do
-    stop_process "$pid" "$STOP_SECONDS" || true
-  done
+  stop_processes "$STOP_SECONDS" "${pids[@]}"
   [[ -z $run_dir ]] || rm -rf "$run_dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 [[ -x $qemu ]] || skip "no $qemu: tests/peers.sh makes it"
 "$qemu" -device vhost-user-test-device-pci,help >/dev/null 2>&1 || skip "$qemu has no vhost-user-test-device"

@@ -20,15 +20,10 @@ examples=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}
 run_dir=
 pids=()
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in "${pids[@]}"; do
-    stop_process "$pid" "$STOP_SECONDS" || true
-  done
+  stop_processes "$STOP_SECONDS" "${pids[@]}"
   [[ -z $run_dir ]] || rm -rf "$run_dir"
-  exit "$status"
 }
 
 # start NAME: its socket is run_dir/NAME.sock, what it says goes to run_dir/NAME.log.
@@ -53,9 +48,7 @@ stop() {
   fi
 }
 
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 run_dir=$(mktemp -d)
 start hello
 start control

@@ -26,9 +26,7 @@ own_kernel=$guest/kernel
 scratch=
 
 cleanup() { [[ -z $scratch ]] || rm -rf "$scratch"; }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # module_files DIR: the files to load, in order, one a line; nothing for what is built in.
 # False if a wanted module is neither there nor built in.

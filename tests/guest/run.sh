@@ -39,13 +39,10 @@ socket_dir=
 export CHECK_PHASE=host CHECK_OPTIONAL
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   vm_cleanup
   server_cleanup
   [[ -z $run_dir ]] || rm -rf "$run_dir"
   [[ -z $socket_dir ]] || rm -rf "$socket_dir"
-  exit "$status"
 }
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; }
@@ -294,9 +291,7 @@ main() {
   [[ $(id -u) == 0 ]] || skip "must be root, as servers are"
   need_programs setpriv:util-linux
   choose_server "$@"
-  trap cleanup EXIT
-  trap 'exit 143' TERM
-  trap 'exit 130' INT HUP
+  at_exit cleanup
   vm_prepare
   make_directories
   say "== $variant, QEMU $VM_QEMU_VERSION, Linux ${VM_KERNEL_VERSION:-of unknown version}"

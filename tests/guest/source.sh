@@ -16,22 +16,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/server.sh"
 
 START_SECONDS=20
-STOP_SECONDS=30
 DEADLINE=900
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
   server_cleanup
   [[ -z $run_dir ]] || rm -rf "$run_dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # take PROGRAM: it and the libraries that it needs go to where they are on this host, below the share's tools.
 take() {

@@ -27,18 +27,13 @@ passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/vi
 run_dir=
 pids=()
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in "${pids[@]}"; do
-    stop_process "$pid" "$STOP_SECONDS" || true
-  done
+  stop_processes "$STOP_SECONDS" "${pids[@]}"
   if [[ -n $run_dir ]]; then
     umount -R "$run_dir/share" 2>/dev/null || true
     rm -rf "$run_dir"
   fi
-  exit "$status"
 }
 
 # start NAME OPTION: its socket is run_dir/NAME.sock, what it says goes to run_dir/NAME.log.
@@ -51,9 +46,7 @@ start() {
   pids+=("$SERVER_PID")
 }
 
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 run_dir=$(mktemp -d)
 mkdir "$run_dir/share"
 mount -t tmpfs -o size=16M tmpfs "$run_dir/share"

@@ -37,18 +37,13 @@ share=$dir/top/mid/share
 outside=$dir/outside
 server=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
-  if [[ -n $server ]]; then stop_process "$server" 20 || true; fi
+  stop_processes 20 "$server"
   umount -l "$share/bound" "$share/mnt" 2>/dev/null || true
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # ---- the server: its options are here and nowhere else ----
 

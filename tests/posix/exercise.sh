@@ -22,20 +22,13 @@ dir=$(mktemp -d)
 share=$dir/share
 pids=() # the mounts before what serves them
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in ${pids[@]+"${pids[@]}"}; do stop_process "$pid" "$SECONDS_MAX" || true; done
-  for pid in "$dir"/mnt*; do
-    if mountpoint -q "$pid"; then umount -l "$pid"; fi
-  done
+  stop_processes "$SECONDS_MAX" "${pids[@]}"
+  unmount "$dir"/mnt*
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # mounted MOUNTPOINT
 mounted() { wait_until "$SECONDS_MAX" mountpoint -q "$1" || die "doesn't mount: $(cat "$dir/log")"; }

@@ -22,20 +22,13 @@ share=$dir/share
 mnt=
 pids=()
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$? pid
-  trap - EXIT
-  for pid in "${pids[@]}"; do stop_process "$pid" "$SECONDS_MAX" || true; done
-  for mnt in "$dir/one" "$dir/two"; do
-    if mountpoint -q "$mnt"; then umount -l "$mnt"; fi
-  done
+  stop_processes "$SECONDS_MAX" "${pids[@]}"
+  unmount "$dir/one" "$dir/two"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # one PROGRAM WHAT OPTION...: both mounts, each with a server of its own.
 one() {

@@ -147,15 +147,22 @@ void age(const char *path) {
 
 FIELD(mtime_moved, st.st_mtim.tv_sec != LONG_AGO)
 
-/* Returns when the kernel's clock for files has gone on, some milliseconds. */
+static bool is_later(struct timespec a, struct timespec b) {
+  return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+/*
+ * Returns when the kernel's coarse clock for files is beyond all that files have been given, some milliseconds. That
+ * it has gone on isn't enough: a newer kernel gives some files the exact time, and then no file an earlier one.
+ */
 void note_ctime(const char *path) {
   long rc;
   struct timespec start, now;
   noted = stat_of(path, &rc).st_ctim;
-  clock_gettime(CLOCK_REALTIME_COARSE, &start);
+  clock_gettime(CLOCK_REALTIME, &start);
   do
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  while (now.tv_sec == start.tv_sec && now.tv_nsec == start.tv_nsec);
+  while (!is_later(now, start));
 }
 
 FIELD(ctime_moved, st.st_ctim.tv_sec != noted.tv_sec || st.st_ctim.tv_nsec != noted.tv_nsec)

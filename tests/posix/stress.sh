@@ -33,20 +33,14 @@ STRESSORS=(access chattr chdir chmod chown copy-file dentry dir dirdeep dirmany 
   sync-file touch utime xattr)
 ((${#@} <= 3)) || STRESSORS=("${@:4}")
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
   chattr -R -f -i -a "$share" >/dev/null 2>&1 || true
-  if [[ -n $mounter ]]; then stop_process "$mounter" "$SECONDS_MAX" || true; fi
-  if [[ -n $server ]]; then stop_process "$server" "$SECONDS_MAX" || true; fi
-  mountpoint -q "$mnt" && umount -l "$mnt"
+  stop_processes "$SECONDS_MAX" "$mounter" "$server"
+  unmount "$mnt"
   rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 bad() {
   failed=1

@@ -287,7 +287,21 @@ static void ranges_in_guest_memory(void **state) {
   virtiofs_session_abandon(b->session, 1);
   assert_false(fuse_message_is_answered(m));
   virtiofs_session_run(m->req);
-  over(m, 0);
+  over(m, -EINTR);
+}
+
+/* Told to give up before it stood anywhere, where it could be taken from. */
+static void given_up_before_it_began(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  struct fuse_setupmapping_in in = {.fh = UINT64_MAX, .len = PAGE, .flags = FUSE_SETUPMAPPING_FLAG_READ};
+  fuse_request(&r, FUSE_SETUPMAPPING, session_bench_lookup(b, "7"));
+  fuse_request_put(&r, &in, sizeof in);
+  struct fuse_message *m = session_bench_defer(b, 1, &r);
+  virtiofs_session_cancel(b->session, 1);
+  virtiofs_session_run(m->req);
+  over(m, -EINTR);
+  assert_int_equal(mapper.steps, 0);
 }
 
 /* As a thread of the pool does, which nobody waits for. */
@@ -326,6 +340,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {TEST(one_after_the_other),
                                      TEST(refused),
                                      TEST(given_up),
+                                     TEST(given_up_before_it_began),
                                      TEST(a_new_mount),
                                      TEST(after_a_reset),
                                      TEST(the_end_right_after_an_answer),

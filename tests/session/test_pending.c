@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "session/req.h"
 #include "support/session_bench.h"
 
 #define ALL_BLOCK VIRTIOFS_BLOCKING_ALL
@@ -165,6 +166,20 @@ static void gives_up_within(void **state) {
     finish(m[i], -EINTR);
 }
 
+/* Its slot's index was that of a file that is closed now. */
+static void another_file_is_released(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  uint64_t id = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, id);
+  slow_getattr(b, only_note);
+  fuse_request_getattr(&r, id, &fh);
+  struct fuse_message *m = session_bench_send(b, 1, &r, NULL);
+  virtiofs_req_cancel_handle(b->session, (uint64_t)7 << 32 | (uint32_t)fh);
+  assert_int_equal(atomic_load(&cancels), 0);
+  script_fs_answer(&b->fs, 0);
+  finish(m, 0);
+}
+
 /* Nobody is to be told: it is just waited for. */
 static void not_to_be_told(void **state) {
   struct session_bench *b = *state;
@@ -294,6 +309,7 @@ int main(void) {
       TEST(answered_by_another_thread),
       TEST(cancelled_once),
       TEST(gives_up_within),
+      TEST(another_file_is_released),
       TEST(not_to_be_told),
       TEST(cancelled_before_it_asks),
       TEST(cancel_races_with_the_answer),

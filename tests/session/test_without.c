@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <errno.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -99,6 +100,33 @@ static void as_if_they_were_not_there(void **state) {
   flags = mount(b, 0, 0); /* the next mount has them again */
   assert_true((flags & VIRTIOFS_FUSE_POSIX_LOCKS) != 0);
   assert_int_equal(ask(b, FUSE_RENAME2), 0);
+}
+
+/* Linux takes no ENOSYS for it: df(1) would fail. */
+static void statfs_is_always_there(void **state) {
+  struct fuse_statfs_out out;
+  struct fuse_request r;
+  struct session_bench *b = *state, none;
+  (void)mount(b, 0, 0);
+  fuse_request(&r, FUSE_STATFS, FUSE_ROOT_ID);
+  assert_int_equal(session_bench_get(b, &r, &out, sizeof out), 0);
+  assert_int_not_equal(out.st.bsize, 512);
+  unsigned calls = script_fs_calls(&b->fs, FUSE_STATFS);
+  (void)mount(b, VIRTIOFS_BLOCKING_STATFS, 0);
+  assert_int_equal(session_bench_get(b, &r, &out, sizeof out), 0);
+  assert_int_equal(script_fs_calls(&b->fs, FUSE_STATFS), calls);
+  assert_int_equal(out.st.bsize, 512);
+
+  session_bench_init(&none);
+  none.ops.statfs = NULL;
+  session_bench_start(&none);
+  memset(&out, 1, sizeof out);
+  assert_int_equal(session_bench_get(&none, &r, &out, sizeof out), 0);
+  struct fuse_statfs_out expected = {.st = {.bsize = 512, .frsize = 512, .namelen = 255}};
+  assert_memory_equal(&out, &expected, sizeof out);
+  r.header.nodeid = 4711;
+  assert_int_equal(session_bench_ask(&none, &r), -ESTALE);
+  session_bench_fini(&none);
 }
 
 /* A promise needs what is not there any more; and some operations can't be missed. */
@@ -268,13 +296,42 @@ static void interrupted_before_it_is_pending(void **state) {
   finish(m, 0);
 }
 
+/* Nothing is needed for an answer, so there may be no room for one; and there is no half of one. */
+static void interrupted_without_a_word(void **state) {
+  static const struct fuse_shape rooms[] = {{.no_room = true}, {.room = 15}};
+  struct session_bench *b = *state;
+  struct fuse_interrupt_in in;
+  struct fuse_request r;
+  (void)mount(b, 0, 0);
+  uint64_t id = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, id);
+  b->fs.pend = UINT64_C(1) << FUSE_FLUSH;
+  b->fs.hook = ask_to_be_told;
+  unsigned lines = atomic_load(&b->lines);
+  for (unsigned i = 0; i < 2; i++) {
+    fuse_request_flush(&r, id, fh);
+    struct fuse_message *m = session_bench_send(b, 2, &r, NULL);
+    in.unique = r.header.unique;
+    fuse_request(&r, FUSE_INTERRUPT, 0);
+    fuse_request_put(&r, &in, sizeof in);
+    struct fuse_message *silent = session_bench_send(b, 0, &r, &rooms[i]);
+    assert_int_equal(silent->used, 0);
+    fuse_message_free(silent);
+    finish(m, -EINTR);
+  }
+  assert_int_equal(atomic_load(&b->lines), lines);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(as_if_they_were_not_there),        TEST(what_can_not_be),
-      TEST(release_gives_up_what_is_pending), TEST(released_before_it_is_pending),
+      TEST(statfs_is_always_there),
+      TEST(as_if_they_were_not_there),
+      TEST(what_can_not_be),
+      TEST(release_gives_up_what_is_pending),
+      TEST(released_before_it_is_pending),
       TEST(interrupted_before_it_is_pending),
+      TEST(interrupted_without_a_word),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

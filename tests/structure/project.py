@@ -21,7 +21,7 @@ PURE = ["base", "msg", "fuse", "mem", "virtq", "nodes", "dax", "session"]
 
 # Which layer an installed header belongs to.
 HEADERS = {
-    "types.h": "base", "log.h": "base", "version.h": "base",
+    "types.h": "base", "data.h": "base", "log.h": "base", "version.h": "base",
     "message.h": "msg", "fuse.h": "fuse", "memory.h": "mem",
     "virtq.h": "virtq", "driverq.h": "virtq", "transport.h": "virtq", "dax.h": "dax",
     "backend.h": "session", "request.h": "session", "relay.h": "relay",

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What the test scripts share: where things lie, progress lines, ways to end.
-# To be sourced; defines functions and REPO_DIR, BUILD_DIR, nothing else.
+# To be sourced; defines functions and REPO_DIR, BUILD_DIR, AT_EXIT, nothing else.
 
 REPO_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD_DIR=${VIRTIOFS_BUILD_DIR:-$REPO_DIR/build}
@@ -33,6 +33,22 @@ need_programs() {
     have "${pair%%:*}" || missing+=("${pair%%:*} (package ${pair##*:})")
   done
   ((${#missing[@]} == 0)) || skip "not installed: ${missing[*]}"
+}
+
+# at_exit FUNCTION: it runs once, whichever way the script ends, whose status stays; unless it was 0 and FUNCTION fails.
+at_exit() {
+  AT_EXIT=$1
+  trap at_exit_run EXIT
+  trap 'exit 143' TERM
+  trap 'exit 130' INT HUP
+}
+
+# shellcheck disable=SC2317 # the trap calls it
+at_exit_run() {
+  local status=$?
+  trap - EXIT
+  "$AT_EXIT" || ((status != 0)) || status=1
+  exit "$status"
 }
 
 # wait_until SECONDS COMMAND...: true as soon as COMMAND is, false at the deadline.
@@ -74,6 +90,23 @@ stop_process() {
   kill -KILL "$1" 2>/dev/null || true
   wait_until 10 gone "$1" || true
   return 1
+}
+
+# stop_processes SECONDS PID...: one after the other; empty ones are none.
+stop_processes() {
+  local pid seconds=$1
+  shift
+  for pid in "$@"; do
+    [[ -z $pid ]] || stop_process "$pid" "$seconds" || true
+  done
+}
+
+# unmount PATH...: those that are mounts.
+unmount() {
+  local path
+  for path in "$@"; do
+    if mountpoint -q "$path"; then umount -l "$path"; fi
+  done
 }
 
 # All descendants of a process, the youngest generation last.

@@ -6,9 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -234,6 +239,45 @@ static void sending_nonsense_is_refused(void **state) {
   vhost_frontend_no_reply(&pair->fe);
 }
 
+static int64_t now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+struct trickle {
+  int fd;
+  atomic_bool over;
+};
+
+enum { PATIENCE_MS = 60, BYTE_MS = 6 };
+
+/* A message of 20 bytes, one after the other: each in time, all of them not. */
+static void *send_by_bytes(void *arg) {
+  static const struct virtiofs_vhost_user_header header = {VIRTIOFS_VHOST_USER_SET_FEATURES, 1, 8};
+  struct trickle *trickle = arg;
+  unsigned char bytes[sizeof header + 8] = {0};
+  int64_t begin = now_ms();
+  memcpy(bytes, &header, sizeof header);
+  for (unsigned i = 0; i < sizeof bytes && !atomic_load(&trickle->over); i++) {
+    while (now_ms() < begin + i * BYTE_MS && !atomic_load(&trickle->over))
+      sched_yield();
+    (void)!send(trickle->fd, &bytes[i], 1, MSG_NOSIGNAL);
+  }
+  return NULL;
+}
+
+static void a_message_that_comes_in_drops(void **state) {
+  struct pair *pair = *state;
+  struct trickle trickle = {.fd = pair->fe.fd};
+  pthread_t thread;
+  pair->sock.patience_ms = PATIENCE_MS;
+  assert_int_equal(pthread_create(&thread, NULL, send_by_bytes, &trickle), 0);
+  receive(pair, -ETIMEDOUT);
+  atomic_store(&trickle.over, true);
+  pthread_join(thread, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -243,6 +287,7 @@ int main(void) {
       TEST(descriptors_keep_their_order_and_close_on_exec),
       TEST(a_ninth_descriptor_is_fatal),
       TEST(pieces_of_one_byte_make_a_message),
+      TEST(a_message_that_comes_in_drops),
       TEST(descriptors_after_the_first_byte_are_fatal),
       TEST(a_hang_up_between_messages_is_none_amid_one),
       TEST(a_hang_up_amid_a_message_is_an_error),

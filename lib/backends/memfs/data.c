@@ -2,7 +2,6 @@
 /* Open regular files, and what is done with their contents. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,72 +12,27 @@ enum { COPY_MOST = 64 << 20 };
 
 /* ---- segments ---- */
 
-/** A walk over the segments of guest memory. */
-struct walk {
-  const struct iovec *iov, *end;
-  size_t skip; /* bytes of the first segment that are done */
-  size_t left; /* bytes to go in all */
-  struct iovec part;
-};
-
-static struct walk walk_from_start(const struct virtiofs_data *data, size_t size) {
-  return (struct walk){.iov = data->iov, .end = data->iov + data->count, .left = size < data->size ? size : data->size};
-}
-
-/* The next segments for one system call: whole ones as they are, or one that is cut at either end. */
-static int walk_next(struct walk *at, const struct iovec **iov) {
-  while (at->iov->iov_len == at->skip) {
-    at->iov++;
-    at->skip = 0;
-  }
-  int count = 0;
-  size_t bytes = 0;
-  if (at->skip == 0) {
-    while (count < IOV_MAX && at->iov + count < at->end && at->iov[count].iov_len <= at->left - bytes)
-      bytes += at->iov[count++].iov_len;
-    *iov = at->iov;
-  }
-  if (count == 0) {
-    size_t rest = at->iov->iov_len - at->skip;
-    at->part =
-        (struct iovec){.iov_base = (char *)at->iov->iov_base + at->skip, .iov_len = rest < at->left ? rest : at->left};
-    *iov = &at->part;
-    count = 1;
-  }
-  return count;
-}
-
-static void walk_on(struct walk *at, size_t done) {
-  at->left -= done;
-  done += at->skip;
-  while (at->iov < at->end && done >= at->iov->iov_len) {
-    done -= at->iov->iov_len;
-    at->iov++;
-  }
-  at->skip = done;
-}
-
 typedef ssize_t transfer_fn(int fd, const struct iovec *iov, int count, off_t offset);
 
 /* Return: bytes, fewer only at the file's end or where an error stopped it, which is *@error then. */
 static size_t transfer(transfer_fn *fn, int fd, const struct virtiofs_data *data, size_t size, uint64_t offset,
                        int *error) {
-  struct walk at = walk_from_start(data, size);
-  const size_t all = at.left;
+  struct virtiofs_data_walk walk;
+  const struct iovec *iov;
+  virtiofs_data_walk_start(&walk, data, size);
   *error = 0;
-  while (at.left > 0) {
-    const struct iovec *iov;
-    int count = walk_next(&at, &iov);
-    ssize_t n = fn(fd, iov, count, (off_t)(offset + (all - at.left)));
+  while (walk.left > 0) {
+    int count = virtiofs_data_walk_next(&walk, &iov);
+    ssize_t n = fn(fd, iov, count, (off_t)(offset + walk.done));
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
       *error = virtiofs_memfs_error(errno);
     if (n <= 0)
       break;
-    walk_on(&at, (size_t)n);
+    virtiofs_data_walk_on(&walk, (size_t)n);
   }
-  return all - at.left;
+  return walk.done;
 }
 
 /* ---- opening ---- */

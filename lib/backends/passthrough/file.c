@@ -85,55 +85,6 @@ void virtiofs_passthrough_release(struct virtiofs_req *req, const struct virtiof
   virtiofs_passthrough_quota_closed(fs, held);
 }
 
-/** A walk over a list of segments that ends after so many bytes. */
-struct cursor {
-  const struct iovec *iov, *end;
-  size_t skip; /* bytes of the first segment that are done */
-  size_t left; /* bytes to go in all */
-  struct iovec part;
-};
-
-static struct cursor cursor_at_start(const struct virtiofs_data *data, size_t size) {
-  return (struct cursor){
-      .iov = data->iov, .end = data->iov + data->count, .left = size < data->size ? size : data->size};
-}
-
-/*
- * The next segments for one system call, at least one byte: as many whole ones as it takes, straight from the
- * caller's array; or one that is cut, where a transfer stopped within it or the size ends within it.
- */
-static int cursor_next(struct cursor *at, const struct iovec **iov) {
-  while (at->iov->iov_len == at->skip) {
-    at->iov++;
-    at->skip = 0;
-  }
-  int count = 0;
-  size_t bytes = 0;
-  if (at->skip == 0) {
-    while (count < IOV_MAX && at->iov + count < at->end && at->iov[count].iov_len <= at->left - bytes)
-      bytes += at->iov[count++].iov_len;
-    *iov = at->iov;
-  }
-  if (count == 0) {
-    size_t rest = at->iov->iov_len - at->skip;
-    at->part =
-        (struct iovec){.iov_base = (char *)at->iov->iov_base + at->skip, .iov_len = rest < at->left ? rest : at->left};
-    *iov = &at->part;
-    count = 1;
-  }
-  return count;
-}
-
-static void cursor_advance(struct cursor *at, size_t done) {
-  at->left -= done;
-  done += at->skip;
-  while (at->iov < at->end && done >= at->iov->iov_len) {
-    done -= at->iov->iov_len;
-    at->iov++;
-  }
-  at->skip = done;
-}
-
 static uint64_t known_size(uint64_t node) {
   return atomic_load_explicit(&virtiofs_passthrough_node(node)->size, memory_order_relaxed);
 }
@@ -164,23 +115,23 @@ static int write_flags(const struct virtiofs_req *req, const struct virtiofs_wri
 int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_read_in *in,
                               struct virtiofs_read_out *out) {
   virtiofs_passthrough_cred_any(virtiofs_req_fs(req));
-  struct cursor at = cursor_at_start(&in->data, in->size);
-  const size_t size = at.left;
-  while (at.left > 0) {
-    const struct iovec *iov;
-    int count = cursor_next(&at, &iov);
-    ssize_t n = virtiofs_passthrough_preadv(req, (int)in->handle, iov, count, in->offset + (size - at.left));
+  struct virtiofs_data_walk walk;
+  const struct iovec *iov;
+  virtiofs_data_walk_start(&walk, &in->data, in->size);
+  while (walk.left > 0) {
+    int count = virtiofs_data_walk_next(&walk, &iov);
+    ssize_t n = virtiofs_passthrough_preadv(req, (int)in->handle, iov, count, in->offset + walk.done);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
       return virtiofs_passthrough_error(errno);
     if (n == 0)
       break;
-    cursor_advance(&at, (size_t)n);
-    if (in->offset + (size - at.left) == known_size(in->node))
+    virtiofs_data_walk_on(&walk, (size_t)n);
+    if (in->offset + walk.done == known_size(in->node))
       break;
   }
-  out->size = (uint32_t)(size - at.left);
+  out->size = (uint32_t)walk.done;
   return 0;
 }
 
@@ -192,22 +143,22 @@ int virtiofs_passthrough_read(struct virtiofs_req *req, const struct virtiofs_re
 static int write_all(struct virtiofs_req *req, const struct virtiofs_write_in *in, int flags,
                      struct virtiofs_write_out *out) {
   const bool all = (in->write_flags & VIRTIOFS_WRITE_CACHE) != 0;
-  struct cursor at = cursor_at_start(&in->data, in->size);
-  const size_t size = at.left;
+  struct virtiofs_data_walk walk;
+  const struct iovec *iov;
   int rc = 0;
-  while (at.left > 0) {
-    const struct iovec *iov;
-    int count = cursor_next(&at, &iov);
-    ssize_t n = virtiofs_passthrough_pwritev(req, (int)in->handle, iov, count, in->offset + (size - at.left), flags);
+  virtiofs_data_walk_start(&walk, &in->data, in->size);
+  while (walk.left > 0) {
+    int count = virtiofs_data_walk_next(&walk, &iov);
+    ssize_t n = virtiofs_passthrough_pwritev(req, (int)in->handle, iov, count, in->offset + walk.done, flags);
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0) {
-      rc = all || at.left == size ? virtiofs_passthrough_error(n < 0 ? errno : EIO) : 0;
+      rc = all || walk.done == 0 ? virtiofs_passthrough_error(n < 0 ? errno : EIO) : 0;
       break;
     }
-    cursor_advance(&at, (size_t)n);
+    virtiofs_data_walk_on(&walk, (size_t)n);
   }
-  out->size = (uint32_t)(size - at.left);
+  out->size = (uint32_t)walk.done;
   size_may_be(in->node, (flags & RWF_APPEND) != 0 ? UINT64_MAX : in->offset + out->size);
   return rc;
 }

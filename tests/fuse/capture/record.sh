@@ -19,17 +19,12 @@ dir=
 loop=
 
 cleanup() {
-  local status=$?
-  trap - EXIT
   server_cleanup
   if [[ -n $dir ]] && mountpoint -q "$dir/mnt"; then umount "$dir/mnt"; fi
   [[ -z $loop ]] || losetup -d "$loop"
   [[ -z $dir ]] || rm -rf "$dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # short RELEASE: 6.1 of 6.1.0-56-amd64.
 short() { [[ $1 =~ ^[0-9]+\.[0-9]+ ]] && echo "${BASH_REMATCH[0]}"; }
