@@ -3,7 +3,9 @@
 #include "passthrough_share.h"
 
 #include <grp.h>
+#include <linux/fs.h>
 #include <stdalign.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 enum { NEVER = VIRTIOFS_PASSTHROUGH_CACHE_NEVER, AUTO = VIRTIOFS_PASSTHROUGH_CACHE_AUTO };
@@ -183,6 +185,43 @@ static void appending(void **state) {
   }
 }
 
+/* Changes the flag of chattr +a. False if the file system doesn't have it. */
+static bool append_only(const struct share *s, const char *name, bool on) {
+  int flags = 0, fd = openat(s->fd, name, O_RDONLY | O_CLOEXEC);
+  bool had = ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+  flags = on ? flags | FS_APPEND_FL : flags & ~FS_APPEND_FL;
+  had = had && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+  close(fd);
+  return had;
+}
+
+/* Whole pages of it can't be written back: what was there would come once more. So a guest doesn't keep them. */
+static void what_may_only_grow(void **state) {
+  struct share *s = *state;
+  share_put_file(s, "f", "text", 0644);
+  if (geteuid() != 0 || !append_only(s, "f", true))
+    skip();
+  for (int writeback = 0; writeback < 2; writeback++) {
+    (void)serve(s, (struct virtiofs_passthrough_config){.writeback = writeback != 0});
+    struct virtiofs_open_in in = {.node = share_lookup(s, "f"), .flags = O_WRONLY};
+    struct virtiofs_open_out out = {.handle = 0};
+    assert_int_equal(s->ops->open(&s->req, &in, &out), -EPERM);
+    in.flags |= O_APPEND;
+    assert_int_equal(s->ops->open(&s->req, &in, &out), 0);
+    assert_int_equal(out.flags, writeback ? VIRTIOFS_OPEN_DIRECT_IO : 0);
+    s->opened = in.node;
+    assert_int_equal(share_write(s, out.handle, 0, "+", O_WRONLY | O_APPEND, 0), 1);
+    share_release(s, out.handle);
+    assert_int_equal(share_stat(s, "f").st_size, 5 + writeback);
+    in.flags = O_RDONLY;
+    assert_int_equal(s->ops->open(&s->req, &in, &out), 0);
+    assert_int_equal(out.flags, 0);
+    share_release(s, out.handle);
+    share_forget(s, in.node, 1);
+  }
+  assert_true(append_only(s, "f", false));
+}
+
 /* ---- O_DIRECT ---- */
 
 /* The host's file system may not have it. */
@@ -249,6 +288,7 @@ int main(void) {
       share_test(read_from_what_is_for_writing),
       share_test(what_is_new_may_be_read_and_written),
       share_test(appending),
+      share_test(what_may_only_grow),
       share_test(direct_only_if_allowed),
       share_test(direct_and_unaligned),
   };

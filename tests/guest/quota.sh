@@ -21,17 +21,12 @@ DEADLINE=300
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=
 
-# shellcheck disable=SC2317 # the trap calls it
+# shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  local status=$?
-  trap - EXIT
   vm_cleanup
   [[ -z $run_dir ]] || rm -rf "$run_dir"
-  exit "$status"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT HUP
+at_exit cleanup
 
 # put_server DIR: the program with what it is linked to, as the loader of the guest finds it there.
 put_server() {

@@ -64,11 +64,20 @@ static int set_direct(int file) {
   return rc;
 }
 
+/* What may only be appended to (chattr +a) has O_APPEND on the host, too: pages that are written back would go to the
+ * end, once more, with all that was in them. */
+static bool only_appends(int file) {
+  int flags = fcntl(file, F_GETFL);
+  return flags >= 0 && (flags & O_APPEND) != 0;
+}
+
 int virtiofs_passthrough_opened(struct virtiofs_req *req, int file, uint32_t flags, uint32_t *keep) {
   const struct virtiofs_passthrough *fs = virtiofs_req_fs(req);
   *keep = keep_file(&fs->caching);
   if (file >= 0 && writes_back(req))
     file = also_for_reading(fs, file);
+  if (file >= 0 && writes_back(req) && (flags & O_APPEND) != 0 && only_appends(file))
+    *keep = VIRTIOFS_OPEN_DIRECT_IO;
   if (file >= 0 && fs->caching.direct_io && (flags & O_DIRECT) != 0)
     file = set_direct(file);
   return file;
