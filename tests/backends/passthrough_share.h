@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <virtiofs/passthrough.h>
@@ -197,6 +198,20 @@ static inline uint64_t share_lookup(struct share *s, const char *name) {
 static inline void share_forget(struct share *s, uint64_t node, uint64_t replies) {
   struct virtiofs_forget_in in = {.node = node, .replies = replies};
   s->ops->forget(&s->req, &in);
+}
+
+/* Until the host has done with a file that has no name and that nobody has open: another program's sync(2) may hold it
+ * for a moment, and then a handle still opens it. */
+static inline void share_await_stale(struct share *s, uint64_t node) {
+  const struct timespec moment = {.tv_nsec = 1000000};
+  const struct virtiofs_getattr_in in = {.node = node};
+  struct virtiofs_attr_out out;
+  int rc = 0;
+  for (int i = 0; i < 30000 && (rc = s->ops->getattr(&s->req, &in, &out)) == 0; i++) {
+    assert_int_equal(out.attr.nlink, 0);
+    nanosleep(&moment, NULL);
+  }
+  assert_int_equal(rc, -ESTALE);
 }
 
 static inline int share_try_open(struct share *s, uint64_t node, uint32_t flags, uint64_t *handle) {

@@ -66,6 +66,7 @@ static void replaced_file_is_another_node(void **state) {
   uint64_t new = share_lookup(s, "file"), handle;
   assert_int_not_equal(old, new);
   if (share_has_handles()) {
+    share_await_stale(s, old);
     assert_int_equal(share_try_open(s, old, O_RDONLY, &handle), -ESTALE);
   } else {
     handle = share_open(s, old, O_RDONLY);
