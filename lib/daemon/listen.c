@@ -58,6 +58,12 @@ static int lock(int fd) {
   }
 }
 
+/* What somebody else has put there, by another name for one of our files or as none at all, is not to be written to. */
+static bool is_lock(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink <= 1;
+}
+
 /* PATH.pid is left locked for as long as we live. */
 static int take_lock(struct virtiofs_daemon_listener *listener, const char *program) {
   int fd;
@@ -73,6 +79,10 @@ static int take_lock(struct virtiofs_daemon_listener *listener, const char *prog
     if (is_at_path(fd, listener->lock_path))
       break;
     close(fd);
+  }
+  if (!is_lock(fd)) {
+    close(fd);
+    return fail(program, "there is something that is no lock at", listener->lock_path, EEXIST);
   }
   listener->lock_fd = fd;
   listener->died = is_ending(fd);

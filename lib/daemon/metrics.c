@@ -69,11 +69,13 @@ int virtiofs_daemon_metrics_open(struct virtiofs_daemon_metrics **out, const cha
   metrics->listener = (struct virtiofs_daemon_listener){.fd = -1, .lock_fd = -1};
   metrics->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   pthread_mutex_init(&metrics->lock, NULL);
-  if (metrics->stop_fd < 0)
-    rc = fail(program, "an eventfd", errno);
-  else if (where != NULL && virtiofs_daemon_address_is_path(where))
+  if (metrics->stop_fd < 0) {
+    rc = -errno;
+    (void)fprintf(stderr, "%s: cannot make an eventfd: %s\n", program, strerror(-rc));
+  }
+  if (rc == 0 && where != NULL && virtiofs_daemon_address_is_path(where))
     rc = virtiofs_daemon_listen_path(&metrics->listener, program, where, NULL);
-  else if (where != NULL)
+  else if (rc == 0 && where != NULL)
     rc = listen_address(metrics, program, where);
   if (rc != 0) {
     virtiofs_daemon_metrics_close(metrics);

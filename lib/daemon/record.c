@@ -223,6 +223,11 @@ static int open_file(const char *path, const char **what) {
     *what = "cannot record to what is no regular file:";
     rc = -EINVAL;
   }
+  /* By another name it may be one of ours, put there by who may write to that directory. */
+  if (rc == 0 && st.st_nlink > 1) {
+    *what = "cannot record to what has other names:";
+    rc = -EMLINK;
+  }
   if (rc == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
     *what = "another server records to";
     rc = errno == EWOULDBLOCK ? -EBUSY : -errno;

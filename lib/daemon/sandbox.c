@@ -307,6 +307,7 @@ static int go_inside(struct plan *plan) {
   (void)fflush(NULL);
   int rc = make_pipes(plan);
   if (rc != 0) {
+    virtiofs_log_write(&plan->config->log, VIRTIOFS_LOG_ERROR, TAG, "can't make pipes: %s", strerror(-rc));
     close_pipes(plan);
     return rc;
   }

@@ -80,11 +80,13 @@ static int add_with_arguments(scmp_filter_ctx filter) {
   /* No memory that can be run. */
   for (size_t i = 0; rc == 0 && i < sizeof(maps) / sizeof(maps[0]); i++)
     rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, maps[i], 1, is_int(2, PROT_EXEC, 0));
-    /* Threads, and no processes, nor namespaces. */
+  /* Threads, and no processes, nor namespaces. */
+  const uint32_t looked_at = CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                             CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 #ifdef __s390x__
-  const struct scmp_arg_cmp thread = is_int(1, CLONE_THREAD, CLONE_THREAD);
+  const struct scmp_arg_cmp thread = is_int(1, looked_at, CLONE_THREAD);
 #else
-  const struct scmp_arg_cmp thread = is_int(0, CLONE_THREAD, CLONE_THREAD);
+  const struct scmp_arg_cmp thread = is_int(0, looked_at, CLONE_THREAD);
 #endif
   if (rc == 0)
     rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, thread);

@@ -244,6 +244,25 @@ static void a_lock_that_is_none(void **state) {
   assert_int_equal(rmdir(rig->pid_path), 0);
 }
 
+/* Who may write to the directory has given one of the server's files another name there. */
+static void a_lock_that_is_something_else(void **state) {
+  struct rig *rig = *state;
+  char path[120], text[8] = "";
+  (void)snprintf(path, sizeof path, "%s/file", rig->dir);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "text", 4), 4);
+  assert_int_equal(link(path, rig->pid_path), 0);
+  assert_refused(rig, NULL);
+  assert_int_equal(pread(fd, text, sizeof text, 0), 4);
+  assert_string_equal(text, "text");
+  close(fd);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(unlink(rig->pid_path), 0);
+  assert_int_equal(mkfifo(rig->pid_path, 0600), 0);
+  assert_refused(rig, NULL);
+}
+
 static void paths_that_can_not_be(void **state) {
   struct rig *rig = *state;
   char longer[200];
@@ -289,6 +308,7 @@ int main(void) {
       TEST(a_socket_in_use),
       TEST(what_is_no_socket),
       TEST(a_lock_that_is_none),
+      TEST(a_lock_that_is_something_else),
       TEST(paths_that_can_not_be),
       TEST(servers_that_follow_each_other),
   };

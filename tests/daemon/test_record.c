@@ -389,6 +389,16 @@ static void what_is_no_file_is_refused(void **state) {
   assert_int_equal(symlink(target, b->path), 0);
   assert_int_equal(virtiofs_daemon_record_open(&b->record, "test", b->path, 0, &b->log), -ELOOP);
   assert_int_equal(lstat(target, &st), -1);
+  /* Another name of a file that has been there before: it stays as it is. */
+  assert_int_equal(unlink(b->path), 0);
+  fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  assert_int_equal(write(fd, "text", 4), 4);
+  close(fd);
+  assert_int_equal(link(target, b->path), 0);
+  assert_int_equal(virtiofs_daemon_record_open(&b->record, "test", b->path, 0, &b->log), -EMLINK);
+  assert_int_equal(lstat(target, &st), 0);
+  assert_true(st.st_size == 4 && (st.st_mode & 0777) == 0644);
+  assert_int_equal(unlink(target), 0);
   assert_null(b->record);
 }
 
