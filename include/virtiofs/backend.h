@@ -236,7 +236,7 @@ struct virtiofs_ops {
    * Write `in->size` bytes from `in->data`; fewer only if an error stopped it, which is told next time. Whether to
    * append says O_APPEND in `in->flags`, not in those of open: fcntl(2) may have changed it. Bytes of the guest's page
    * cache (VIRTIOFS_WRITE_CACHE) never append, and are all written or the answer is the error: Linux takes its pages
-   * for written whatever the number, and what is missing would be lost with nobody told.
+   * for written whatever the number, and what is missing would be lost with nobody told. So fewer is EIO there.
    */
   int (*write)(struct virtiofs_req *req, const struct virtiofs_write_in *in, struct virtiofs_write_out *out);
 

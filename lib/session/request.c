@@ -75,6 +75,14 @@ static bool is_silent(const struct virtiofs_req *req) {
   return req->fuse.header.opcode == VIRTIOFS_FUSE_INTERRUPT && req->msg->out_len < VIRTIOFS_FUSE_OUT_HEADER;
 }
 
+/* Linux takes what it writes back from its page cache for written, however little the reply says was: what is missing
+ * would be lost with nobody told. */
+static bool loses_pages(const struct virtiofs_req *req) {
+  const struct virtiofs_write_in *in = &req->fuse.in.write;
+  return req->fuse.header.opcode == VIRTIOFS_FUSE_WRITE && (in->write_flags & VIRTIOFS_WRITE_CACHE) != 0 &&
+         req->out.write.size < in->size;
+}
+
 /* Bytes of the reply; 0 if there is none or no room for one. *@rc becomes what the guest is told. */
 static size_t encode(struct virtiofs_req *req, int *rc) {
   const struct virtiofs_fuse_header *header = &req->fuse.header;
@@ -85,6 +93,8 @@ static size_t encode(struct virtiofs_req *req, int *rc) {
     *rc = -EIO;
   if (has_listed(req))
     *rc = 0;
+  if (*rc == 0 && loses_pages(req))
+    *rc = -EIO;
   if (*rc == 0)
     *rc = virtiofs_grant(req);
   if (is_silent(req))

@@ -189,6 +189,38 @@ static void replies_that_are_not_sound(void **state) {
   assert_int_equal(session_bench_ask(b, &r), 0);
 }
 
+static int write_less(struct script_fs *fs, struct virtiofs_req *req, unsigned opcode, int rc, void *out) {
+  (void)fs;
+  (void)req;
+  if (opcode == FUSE_WRITE)
+    ((struct virtiofs_write_out *)out)->size--;
+  return rc;
+}
+
+/* A program hears how much was written; of pages that are written back nobody does. */
+static void pages_are_written_as_a_whole(void **state) {
+  struct session_bench *b = *state;
+  struct fuse_request r;
+  struct fuse_write_out out;
+  unsigned char bytes[8];
+  uint64_t file = session_bench_lookup(b, "7"), fh = session_bench_openfile(b, FUSE_OPEN, file);
+  for (unsigned i = 0; i < sizeof bytes; i++)
+    bytes[i] = script_fs_byte(i);
+  for (uint32_t less = 0; less < 2; less++) {
+    for (uint32_t flags = 0; flags < 2; flags++) {
+      struct fuse_write_in in = {.fh = fh, .size = sizeof bytes, .write_flags = flags * FUSE_WRITE_CACHE};
+      b->fs.hook = less != 0 ? write_less : NULL;
+      fuse_request(&r, FUSE_WRITE, file);
+      fuse_request_put(&r, &in, sizeof in);
+      fuse_request_put(&r, bytes, sizeof bytes);
+      assert_int_equal(session_bench_get(b, &r, &out, sizeof out), less != 0 && flags != 0 ? -EIO : 0);
+      if (less == 0 || flags == 0)
+        assert_int_equal(out.size, sizeof bytes - less);
+    }
+  }
+  b->fs.hook = NULL;
+}
+
 static void bench_with_limits(struct session_bench *b, uint64_t nodes, uint64_t handles) {
   session_bench_init(b);
   b->config.max_nodes = nodes;
@@ -280,6 +312,7 @@ int main(void) {
       TEST(the_root_is_given_for_ever),
       cmocka_unit_test(a_root_of_the_backends_choice),
       TEST(replies_that_are_not_sound),
+      TEST(pages_are_written_as_a_whole),
       cmocka_unit_test(no_more_nodes_than_allowed),
       cmocka_unit_test(no_more_handles_than_allowed),
       cmocka_unit_test(the_last_place_is_taken_meanwhile),
