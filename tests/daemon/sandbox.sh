@@ -165,7 +165,7 @@ inherited() {
     exec 7>&- 8<&-
     want 'what is outside' "$dir/launchers" "$(readlink "/proc/$server/fd/7")"
     # Nor its lock and its log: all of a file system can be opened by handle, and any descriptor on it.
-    want 'what is inside' '' "$(find "/proc/$serving/fd" -lname "$dir/launchers" -o -lname "$dir/run/*" -o -lname "$dir/log" -o -name 8 -lname /dev/null)"
+    want 'what is inside' '' "$(find "/proc/$serving/fd" -lname "$dir/launchers" -o -lname "$dir/run/*" -o -lname "$dir/log" -o -lname '/dev/*')"
     want 'what is outside of these' 2 "$(find "/proc/$server/fd" -lname "$dir/run/*" -o -name 2 -lname "$dir/log" | wc -l)"
     stop
     grep -q 'INFO daemon: ended by SIGTERM' "$dir/log" || die "its last words are lost: $(cat "$dir/log")"
