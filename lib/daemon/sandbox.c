@@ -179,9 +179,10 @@ static int close_inherited(const struct virtiofs_log *log) {
   return 0;
 }
 
+/* On a file system of the host's: no pipe, socket or terminal. */
 static bool is_file(int fd) {
   struct stat st;
-  return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
+  return fstat(fd, &st) == 0 && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !isatty(fd);
 }
 
 /* A log that is a file on the host is the one outside's to write: here it could be changed, and by file handle all that
