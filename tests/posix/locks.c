@@ -9,7 +9,7 @@
 
 /* Another process, which does what it is told: one task after the other, each with a result. */
 struct task {
-  enum { SET, WAIT, FLOCK, CLOSE, CLOSE_OTHER } what;
+  enum { SET, WAIT, WAIT_OR_GIVE_UP, FLOCK, CLOSE, CLOSE_OTHER } what;
   short type;
   int start, len;
 };
@@ -34,6 +34,12 @@ static long do_task(const struct task *t, int fd, int *other) {
     return set(fd, F_SETLK, t->type, t->start, t->len);
   case WAIT:
     return set(fd, F_SETLKW, t->type, t->start, t->len);
+  case WAIT_OR_GIVE_UP: {
+    long rc = set(fd, F_SETLKW, t->type, t->start, t->len);
+    if (rc == -EDEADLK)
+      set(fd, F_SETLK, F_UNLCK, 0, 0);
+    return rc;
+  }
   case FLOCK:
     return e(flock(fd, t->type));
   case CLOSE:
@@ -210,9 +216,9 @@ static void rings(void) {
   struct other o = start("l");
   IS(set(fd, F_SETLK, F_WRLCK, 0, 1), 0);
   IS(ask(&o, (struct task){SET, F_WRLCK, 1, 1}), 0);
-  begin(&o, (struct task){WAIT, F_WRLCK, 0, 1});
+  begin(&o, (struct task){WAIT_OR_GIVE_UP, F_WRLCK, 0, 1});
   is_waiting(&o);
-  /* Whoever comes second is told. If that is not us we wait, and get it when he has been told. */
+  /* Whoever comes second is told, which need not be us: he may be on his way. Then he gives up what he has for us. */
   long ours = set(fd, F_SETLKW, F_WRLCK, 1, 1), first = ours;
   if (ours == 0)
     first = result(&o);
