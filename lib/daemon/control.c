@@ -182,7 +182,7 @@ static bool look(void *ctx, const struct virtiofs_daemon_share_view *view) {
   bool ended = view->state == VIRTIOFS_DAEMON_SHARE_ENDED;
   if (ended && view->serial <= survey->initial && !view->served && !view->removed)
     survey->failed = view->rc != 0 ? view->rc : -ECANCELED;
-  else if (ended && (view->removed || !view->served))
+  else if (ended && view->noticed && (view->removed || !view->served))
     survey->useless = view->serial;
   if (ended && view->rc != 0)
     survey->broken = view->rc;
@@ -211,9 +211,10 @@ static void release(struct virtiofs_daemon_control *control) {
   }
 }
 
-/* Some have started or ended. */
+/* Some have started or ended. Those that end from here on are for the next time: nobody has been told of them. */
 static void settle(struct virtiofs_daemon_control *control) {
   struct virtiofs_daemon_shares *shares = control->commands.shares;
+  virtiofs_daemon_shares_changed(shares);
   release(control);
   virtiofs_daemon_shares_each(shares, tell, control);
   struct survey now = survey(control);
@@ -252,10 +253,8 @@ static int step(struct virtiofs_daemon_control *control) {
     control->ending = true;
     return 0;
   }
-  if (fds[SHARES].revents != 0) {
-    virtiofs_daemon_shares_changed(control->commands.shares);
+  if (fds[SHARES].revents != 0)
     settle(control);
-  }
   /* From the last on: where one goes the last takes its place. One whose reply has come may have asked more. */
   for (size_t i = control->count; i-- > 0;)
     if (!hear(control, control->connections[i], fds[FIRST + i].revents))

@@ -17,6 +17,7 @@ struct entry {
   uint64_t serial;
   struct timespec since;
   bool removed, has_thread;
+  bool noticed; /* that it has ended */
   bool outside; /* another process has its socket too */
   pthread_t thread;
 
@@ -179,6 +180,10 @@ int virtiofs_daemon_shares_fd(const struct virtiofs_daemon_shares *shares) {
 void virtiofs_daemon_shares_changed(struct virtiofs_daemon_shares *shares) {
   eventfd_t count;
   (void)eventfd_read(shares->event_fd, &count);
+  pthread_mutex_lock(&shares->lock);
+  for (struct entry *entry = shares->first; entry != NULL; entry = entry->next)
+    entry->noticed = entry->state == VIRTIOFS_DAEMON_SHARE_ENDED;
+  pthread_mutex_unlock(&shares->lock);
 }
 
 /* ---- Adding ---- */
@@ -376,6 +381,7 @@ static struct virtiofs_daemon_share_view view_of(const struct entry *entry) {
       .state = entry->state,
       .served = entry->served,
       .removed = entry->removed,
+      .noticed = entry->noticed,
       .complaint = "",
       .since = entry->since,
   };

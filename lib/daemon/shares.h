@@ -34,6 +34,7 @@ struct virtiofs_daemon_share_view {
   enum virtiofs_daemon_share_state state;
   bool served;                            /* it was started, whatever came then */
   bool removed;                           /* somebody wants it to end */
+  bool noticed;                           /* it had ended when virtiofs_daemon_shares_changed() was called last */
   int rc;                                 /* ended: why; 0: as it should */
   const char *complaint;                  /* ended before it served: what it has said; "": nothing */
   struct timespec since;                  /* when it was added, by CLOCK_REALTIME */
