@@ -70,12 +70,7 @@ fill_debian() {
 make_debian() {
   local tree=$base/$1 mirror
   [[ ! -e $tree/.ready ]] || return 0
-  mirror=$(apt_mirror)
-  if [[ -z $mirror ]]; then
-    apt_get update >/dev/null 2>&1 || true
-    mirror=$(apt_mirror)
-  fi
-  [[ -n $mirror ]] || skip "apt's sources name no Debian archive"
+  mirror=$(need_mirror)
   rm -rf "$tree"
   progress "making a private Debian tree with libvirt ($1)"
   if ! fill_debian "$1" "$tree" "$mirror" >"$base/$1.log" 2>&1; then

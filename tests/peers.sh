@@ -48,12 +48,7 @@ run_logged() {
 make_tree() {
   [[ -e $tree/.ready ]] && return 0
   local mirror
-  mirror=$(apt_mirror)
-  if [[ -z $mirror ]]; then
-    apt_get update >/dev/null 2>&1 || true
-    mirror=$(apt_mirror)
-  fi
-  [[ -n $mirror ]] || skip "apt's sources name no Debian archive"
+  mirror=$(need_mirror)
   rm -rf "$tree"
   run_logged "making a private Debian tree ($SUITE)" \
     debootstrap --variant=minbase "$SUITE" "$tree" "$mirror"

@@ -49,3 +49,15 @@ missing_packages() {
     [[ $status == installed ]] || echo "$package"
   done
 }
+
+# need_mirror: the same, as apt says after an update if it must; or else the test is skipped.
+need_mirror() {
+  local mirror
+  mirror=$(apt_mirror)
+  if [[ -z $mirror ]]; then
+    apt_get update >/dev/null 2>&1 || true
+    mirror=$(apt_mirror)
+  fi
+  [[ -n $mirror ]] || skip "apt's sources name no Debian archive"
+  echo "$mirror"
+}
