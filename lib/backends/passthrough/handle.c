@@ -5,10 +5,18 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <string.h>
+#include <time.h>
 
 #include "backends/passthrough/share.h"
 
 _Static_assert(PASSTHROUGH_HANDLE_MAX >= MAX_HANDLE_SZ, "any handle fits");
+
+/*
+ * A file system that finds a file's number to be just given to another one says ENOMEM (the kernel's iget_locked()
+ * can't say more), ext4 for one. That passes as soon as the other is made, and then the handle is stale; no memory may
+ * last.
+ */
+enum { TRIES = 50, BETWEEN_TRIES_NS = 200 * 1000 };
 
 /** The system calls' form: a head, and behind it the bytes. */
 struct wire {
@@ -33,15 +41,25 @@ int virtiofs_passthrough_handle_of(int dirfd, const char *name, struct handle *h
   return 0;
 }
 
+static bool try_again(int error, int *tries) {
+  const struct timespec pause = {.tv_nsec = BETWEEN_TRIES_NS};
+  if (error == EINTR)
+    return true;
+  if (error != ENOMEM || ++*tries == TRIES)
+    return false;
+  (void)nanosleep(&pause, NULL);
+  return true;
+}
+
 int virtiofs_passthrough_handle_open(int mount_fd, int type, const unsigned char *bytes, unsigned len) {
   struct wire wire;
   struct file_handle *head = head_of(&wire);
   head->handle_type = type;
   head->handle_bytes = len;
   memcpy(head->f_handle, bytes, len);
-  int fd;
+  int fd, tries = 0;
   do
     fd = open_by_handle_at(mount_fd, head, O_PATH | O_CLOEXEC);
-  while (fd < 0 && errno == EINTR);
+  while (fd < 0 && try_again(errno, &tries));
   return fd < 0 ? virtiofs_passthrough_error(errno) : fd;
 }
