@@ -2,6 +2,7 @@
 /* Calls: into a ring and out of it. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 #define LOOKS 4096U
 /* ... and whether the device asks for a mapping. */
 #define LOOKS_AT_WINDOW 64U
+/* And before a thread of the device that needs this very processor, not the one that polls on the other side, gets it:
+ * without that it waits for the scheduler's tick. */
+#define LOOKS_TO_YIELD 1024U
 
 int virtiofs_client_break(struct virtiofs_client *client, int error) {
   int none = 0;
@@ -184,6 +188,8 @@ int virtiofs_client_wait(struct virtiofs_client *client, uint32_t index) {
     if (client->config.poll) {
       if (looks % LOOKS_AT_WINDOW == 0)
         serve_window(client);
+      if (looks % LOOKS_TO_YIELD == 0)
+        (void)sched_yield();
       rc = looks % LOOKS == 0 ? look_around(client, deadline) : 0;
     } else {
       if (is_idle(client, index) && !virtiofs_driverq_want_call(queue->ring))
