@@ -84,7 +84,9 @@ if echo 1 >/control/pid 2>/dev/null; then fail 'pid took a number'; fi
 echo 'ok control'
 umount /hello /control
 SCRIPT
-# As it is called in its own namespace.
+# As it is called in its own namespace, which it makes only after it listens.
+in_sandbox() { grep -q 'INFO sandbox' "$run_dir/control.log"; }
+wait_until "$START_SECONDS" in_sandbox || die "control isn't in its sandbox: $(cat "$run_dir/control.log")"
 awk '$1 == "NSpid:" { print $NF }' "/proc/$(inside "$control_pid")/status" >"$run_dir/pid"
 status=0
 # The second device stands beside the one that boot.sh makes.
