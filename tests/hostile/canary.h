@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 enum { CANARY_FILES = 64, CANARY_HANDLE = 128 };
 
@@ -27,6 +28,7 @@ struct canary_file {
 };
 
 struct canary {
+  pid_t server; /* whose touch counts, and that of the processes below it; 0: anybody's but our own */
   int fd;       /* of fanotify */
   bool by_path; /* the file system has no handles: special files are not watched, as only those tell of them */
   unsigned count;
@@ -34,10 +36,11 @@ struct canary {
 };
 
 /* Watches all below @outside, @share's parent and what is beside it, and what is neither file, directory nor link in
- * @share. False: the host can't. */
-bool canary_watch(struct canary *canary, const char *outside, const char *share);
+ * @share; for @server. False: the host can't. */
+bool canary_watch(struct canary *canary, const char *outside, const char *share, pid_t server);
 
-/* Ends the program with a message if anybody but this process has touched it. */
+/* Ends the program with a message if it was touched. Whoever else walks through all of the host's temporary files is
+ * not the server. */
 void canary_check(struct canary *canary);
 
 bool canary_has_ino(const struct canary *canary, uint64_t ino);

@@ -4,8 +4,8 @@
  *
  *   hostile SOCKET SHARE OUTSIDE ROUNDS ATTACK...
  *
- * SHARE and OUTSIDE are as run.sh makes them; VIRTIOFS_HOSTILE_CONTROL is the path of the control socket. Status: 0:
- * none has worked; 1; 77: the host has no fanotify.
+ * SHARE and OUTSIDE are as run.sh makes them; VIRTIOFS_HOSTILE_CONTROL is the path of the control socket,
+ * VIRTIOFS_HOSTILE_SERVER the server's process. Status: 0: none has worked; 1; 77: the host has no fanotify.
  */
 #include "hostile.h"
 
@@ -55,13 +55,14 @@ void fail(const char *format, ...) {
 }
 
 static void run(struct hostile *h, const char *name) {
+  const char *server = getenv("VIRTIOFS_HOSTILE_SERVER");
   unsigned i = 0;
   while (i < sizeof(attacks) / sizeof(attacks[0]) && strcmp(attacks[i].name, name) != 0)
     i++;
   if (i == sizeof(attacks) / sizeof(attacks[0]))
     fail("no attack of the name %s", name);
   current = name;
-  if (!canary_watch(&h->canary, h->outside, h->share)) {
+  if (!canary_watch(&h->canary, h->outside, h->share, server != NULL ? (pid_t)strtol(server, NULL, 10) : 0)) {
     (void)fprintf(stderr, "SKIP %s: no fanotify: %s\n", name, strerror(errno));
     exit(77);
   }

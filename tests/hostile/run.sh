@@ -121,7 +121,8 @@ attack() {
   for name in "$@"; do
     make_share
     status=0
-    VIRTIOFS_HOSTILE_CONTROL=$dir/control timeout $((120 + 60 * rounds)) "$hostile" "$dir/sock" "$share" "$outside" "$rounds" "$name" || status=$?
+    VIRTIOFS_HOSTILE_CONTROL=$dir/control VIRTIOFS_HOSTILE_SERVER=$server \
+      timeout $((120 + 60 * rounds)) "$hostile" "$dir/sock" "$share" "$outside" "$rounds" "$name" || status=$?
     ((status != 77)) || skip 'no fanotify'
     ((status == 0)) || die "attack $name: status $status; the server says: $(tail -n 20 "$dir/log")"
     alive "$server" || die "attack $name: the server has gone: $(tail -n 40 "$dir/log")"
@@ -157,6 +158,28 @@ canary_sings() {
     grep -q 'which is not in the share' "$dir/err" || die "nobody sees $touch: $(cat "$dir/err")"
   done
   say 'ok the canary is watched'
+}
+
+# It sings for the server and the processes below it, and for no stranger who came before.
+canary_knows_whom() {
+  local status=0
+  make_share
+  mkfifo "$dir/ready" "$dir/next"
+  # shellcheck disable=SC2094 # a fifo
+  { read -r _ <"$dir/ready" && cat "$outside/secret" && echo go >"$dir/next"; } >/dev/null &
+  # It stays, as the server's do; "true": there is one above it.
+  (
+    (read -r _ <"$dir/next" && echo "$BASHPID" >"$dir/pid" && exec 3<"$outside/secret" && exec sleep 60)
+    true
+  ) &
+  server=$!
+  VIRTIOFS_HOSTILE_SERVER=$server timeout 60 "$hostile" "$dir/ready" "$share" "$outside" 1 listen >"$dir/out" 2>"$dir/err" || status=$?
+  stop_tree "$server" 20
+  server=
+  ((status == 1)) || die "nobody sees the one below the server: $status"
+  grep -q "(process $(cat "$dir/pid")) has touched" "$dir/err" || die "not the one below the server: $(cat "$dir/err")"
+  rm "$dir/ready" "$dir/next" "$dir/pid"
+  say 'ok nobody else counts'
 }
 
 mkdir -p "$share"
@@ -203,6 +226,7 @@ split() {
 }
 
 canary_sings
+canary_knows_whom
 twice "${ATTACKS[@]}" --
 # Each file that is known keeps a descriptor, and none is opened by handle. Nothing but the server itself is in the way.
 some "${ATTACKS[@]}" -- --inode-file-handles=never --sandbox=none
