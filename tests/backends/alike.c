@@ -344,8 +344,8 @@ static void look(const struct side *s, const struct task *t, struct looks *l) {
 }
 
 /*
- * The kernel's clock for files stands still for some ms: what is changed twice meanwhile looks unchanged. Some files get
- * the exact time instead, and after that none an earlier one.
+ * The kernel's clock for files stands still for some ms: what is changed twice meanwhile looks unchanged. Some files
+ * get the exact time instead, and after that none an earlier one.
  */
 static void await_tick(void) {
   struct timespec began, now;
