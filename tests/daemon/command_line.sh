@@ -71,6 +71,7 @@ stop() {
   local status=0
   kill -"$1" "$SERVER_PID"
   wait "$SERVER_PID" || status=$?
+  SERVER_PID=
   ((status == 0)) || die "status $status after SIG$1: $(cat "$dir/log")"
   [[ ! -e $2 && ! -e $2.pid ]] || die "left its socket or its lock"
   passed "ends by SIG$1"
@@ -182,6 +183,7 @@ sockets() {
   serving=$(inside "$SERVER_PID")
   kill -KILL "$SERVER_PID"
   wait "$SERVER_PID" 2>/dev/null || true
+  SERVER_PID=
   wait_until "$SECONDS_MAX" gone "$serving" || die 'the one in its sandbox lives on'
   [[ -S $socket ]] || die 'no stale socket to test with'
   start "$socket"

@@ -89,6 +89,7 @@ grep -q "share 'memory'" "$dir/log" || die "SIGUSR1 doesn't say which share: $(c
 status=0
 kill -TERM "$SERVER_PID"
 wait "$SERVER_PID" || status=$?
+SERVER_PID=
 ((status == 0)) || die "status $status"
 [[ ! -e $dir/metrics && ! -e $dir/metrics.pid ]] || die 'left its socket'
 say 'ok metrics'
