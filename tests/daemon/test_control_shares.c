@@ -256,7 +256,7 @@ static struct virtiofs_client *open_guest(const struct control_server *server, c
   char path[120];
   struct virtiofs_client *client;
   (void)snprintf(path, sizeof path, "%s/%s", server->dir, name);
-  struct virtiofs_client_config config = {.size = sizeof config, .socket_path = path};
+  struct virtiofs_client_config config = {.size = sizeof config, .socket_path = path, .timeout_ms = PATIENCE_S * 1000};
   assert_int_equal(virtiofs_client_new(&client, &config), 0);
   assert_int_equal(virtiofs_client_init(client, NULL, NULL), 0);
   return client;
