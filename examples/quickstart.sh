@@ -135,7 +135,7 @@ start_server() {
   server_words "${VIRTIOFS_QUICKSTART_SERVER:-$ours}" "$run_dir/fs.sock" "$share" "$TAG"
   : >"$work/server.log"
   progress "serving $share"
-  if ! server_start "$work/server.log" "$run_dir/fs.sock" 20; then
+  if ! server_start "$work/server.log" "$run_dir/fs.sock" 60; then
     tail -n 20 "$work/server.log" >&2
     die "the server doesn't listen"
   fi
@@ -174,7 +174,7 @@ check_in_guest() {
   progress "booting a guest"
   VM_WATCHED=$SERVER_PID
   vm_start "$work/serial.log" "$run_dir/fs.sock" "$TAG" "$run_dir/initrd"
-  vm_wait 120
+  vm_wait 300
   if [[ $VM_STATUS != 0 ]]; then
     vm_tail >&2
     die "the guest ended with status '$VM_STATUS'"

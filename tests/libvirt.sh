@@ -27,7 +27,7 @@ PACKAGES=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-
 # What the package that starts libvirt by systemd makes, and its daemon wants to be there.
 QEMU_USER=libvirt-qemu
 QEMU_UID=64055
-STOP_SECONDS=20
+STOP_SECONDS=60
 read -ra domains <<<"${VIRTIOFS_LIBVIRT_DOMAINS:-main chroot namespace readonly idmap hotplug socket broken killed}"
 examples=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}
 base=$BUILD_DIR/libvirt

@@ -21,7 +21,7 @@ dax=$4
 passthrough=$examples/passthrough/virtiofs-passthrough
 check=$examples/check/virtiofs-check
 SECONDS_MAX=60
-POSIX_SECONDS=150
+POSIX_SECONDS=300
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share
@@ -60,7 +60,7 @@ served() {
 }
 
 checks() {
-  "$check" --socket "$dir/sock" --hostile "$@" >"$dir/out" 2>&1 || die "$(why) $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
+  "$check" --socket "$dir/sock" --timeout $((SECONDS_MAX * 1000)) --hostile "$@" >"$dir/out" 2>&1 || die "$(why) $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
 }
 
 # Rules and hostile guests, with and without what makes a difference to the calls that are made.
@@ -212,7 +212,7 @@ by_control() {
   for _ in 1 2; do
     "${ctl[@]}" add more --socket-path "$dir/more.sock" --shared-dir "$dir/more" -- --thread-pool-size=2 --quota=1G --xattr \
       >"$dir/out" || die "add: $(why)"
-    "$check" --socket "$dir/more.sock" --hostile >"$dir/out" 2>&1 || die "the other share: $(why) $(grep -A 6 '^not ok' "$dir/out" | head -n 20)"
+    "$check" --socket "$dir/more.sock" --timeout $((SECONDS_MAX * 1000)) --hostile >"$dir/out" 2>&1 || die "the other share: $(why) $(grep -A 6 '^not ok' "$dir/out" | head -n 20)"
     "${ctl[@]}" list >"$dir/out" || die "list: $(why)"
     grep -q more "$dir/out" || die "it is not listed: $(cat "$dir/out")"
     "${ctl[@]}" status >/dev/null || die "status: $(why)"

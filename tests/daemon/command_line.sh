@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 hello=$1
 passthrough=$2
-SECONDS_MAX=20
+SECONDS_MAX=60
 dir=$(mktemp -d)
 checks=0
 
@@ -71,6 +71,7 @@ stop() {
   local status=0
   kill -"$1" "$SERVER_PID"
   wait "$SERVER_PID" || status=$?
+  SERVER_PID=
   ((status == 0)) || die "status $status after SIG$1: $(cat "$dir/log")"
   [[ ! -e $2 && ! -e $2.pid ]] || die "left its socket or its lock"
   passed "ends by SIG$1"
@@ -182,6 +183,7 @@ sockets() {
   serving=$(inside "$SERVER_PID")
   kill -KILL "$SERVER_PID"
   wait "$SERVER_PID" 2>/dev/null || true
+  SERVER_PID=
   wait_until "$SECONDS_MAX" gone "$serving" || die 'the one in its sandbox lives on'
   [[ -S $socket ]] || die 'no stale socket to test with'
   start "$socket"
@@ -199,7 +201,7 @@ hello = sys.argv[1]
 
 def features(conn):
     """GET_FEATURES of vhost-user: something serves at the other end."""
-    conn.settimeout(20)
+    conn.settimeout(60)
     conn.sendall(struct.pack("=III", 1, 1, 0))
     request, flags, size = struct.unpack("=III", conn.recv(12, socket.MSG_WAITALL))
     assert (request, flags, size) == (1, 5, 8), (request, flags, size)
@@ -216,7 +218,7 @@ with tempfile.TemporaryDirectory() as folder:
             conn.connect(folder + "/s")
             assert features(conn) & 1 << 32
     server.terminate()
-    assert server.wait(20) == 0
+    assert server.wait(60) == 0
     assert os.path.exists(folder + "/s"), "it is not the server's to remove"
 
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -224,10 +226,10 @@ server = subprocess.Popen([hello, "--fd", str(theirs.fileno())], pass_fds=[their
 theirs.close()
 assert features(ours) & 1 << 32
 ours.close()
-assert server.wait(20) == 0, "ends when its one front-end has left"
+assert server.wait(60) == 0, "ends when its one front-end has left"
 
 datagrams, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-server = subprocess.run([hello, "--fd", str(other.fileno())], pass_fds=[other.fileno()], capture_output=True, timeout=20)
+server = subprocess.run([hello, "--fd", str(other.fileno())], pass_fds=[other.fileno()], capture_output=True, timeout=60)
 assert server.returncode == 1 and server.stderr.count(b"\n") == 1, server.stderr
 PYTHON
   passed 'inherited descriptors'

@@ -19,7 +19,7 @@ passthrough=$1
 ctl=$2
 mount=$3
 sandbox=$4
-SECONDS_MAX=30
+SECONDS_MAX=60
 ROUNDS=${CONTROL_ROUNDS:-20}
 dir=$(mktemp -d)
 export VIRTIOFS_CONTROL=$dir/control
@@ -138,6 +138,7 @@ others_come_and_go() {
   wait_until "$SECONDS_MAX" test -e "$dir/busy" || die 'is not busy any more'
   : >"$dir/enough"
   wait "$busy" || die "$(cat "$dir/busy.log")"
+  pids=()
   want 'complaints' 0 "$(grep -c cmp "$dir/busy.log" || true)"
 }
 
@@ -166,6 +167,7 @@ drained() {
   umount "$dir/mnt.one"
   unmounted one 0
   wait "$remover" || die "$(cat "$dir/remove.log")"
+  pids=()
   want 'the list' 'NAME' "$("$ctl" list | awk '{ print $1 }')"
 }
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-TIMEOUT = 20
+TIMEOUT = 60
 # docs/interop/vhost-user.json of QEMU: VHostUserBackend and VHostUserBackendCapabilities.
 BACKEND = {"description": str, "type": str, "binary": str, "tags": list}
 COMMON = {"--help", "--usage", "--version"}  # which need no word

@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 memfs=$1
 bench=$2
-SECONDS_MAX=20
+SECONDS_MAX=60
 dir=$(mktemp -d)
 
 # shellcheck disable=SC2317 # at_exit calls it
@@ -42,7 +42,7 @@ import collections, re, socket, sys
 
 def ask(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
-        conn.settimeout(20)
+        conn.settimeout(60)
         conn.connect(path)
         conn.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return b"".join(iter(lambda: conn.recv(65536), b"")).decode()
@@ -89,6 +89,7 @@ grep -q "share 'memory'" "$dir/log" || die "SIGUSR1 doesn't say which share: $(c
 status=0
 kill -TERM "$SERVER_PID"
 wait "$SERVER_PID" || status=$?
+SERVER_PID=
 ((status == 0)) || die "status $status"
 [[ ! -e $dir/metrics && ! -e $dir/metrics.pid ]] || die 'left its socket'
 say 'ok metrics'

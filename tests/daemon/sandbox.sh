@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 hello=$1
 passthrough=$2
 check=$3
-SECONDS_MAX=30
+SECONDS_MAX=60
 DAEMON=1 # a user that every Debian has
 dir=$(mktemp -d)
 share=$dir/share
@@ -97,7 +97,7 @@ by_namespaces() {
   want 'mounts then' 2 "$(wc -l <"/proc/$serving/mountinfo")"
   umount "$share/later"
   rmdir "$share/later"
-  "$check" --socket "$dir/run/sock" >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
+  "$check" --socket "$dir/run/sock" --timeout $((SECONDS_MAX * 1000)) >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
   stop
   umount "$share"
 }
@@ -118,7 +118,7 @@ by_chroot() {
   echo text >"$share/seen"
   want 'its root' seen "$(ls "/proc/$serving/root/")"
   rm "$share/seen"
-  "$check" --socket "$dir/run/sock" >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
+  "$check" --socket "$dir/run/sock" --timeout $((SECONDS_MAX * 1000)) >"$dir/out" 2>&1 || die "checks fail: $(grep -A 6 '^not ok' "$dir/out" | head -n 40)"
   stop
   # With ids too.
   chown 100000:100000 "$share"

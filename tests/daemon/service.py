@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-TIMEOUT = 20
+TIMEOUT = 60
 started = []  # servers; those that a failed check has left are ended
 forked = set()
 

@@ -175,7 +175,8 @@ static void start(struct rig *rig, const struct vector *vector) {
 
 /* As soon as it listens. */
 static struct virtiofs_client *connect_soon(struct rig *rig) {
-  struct virtiofs_client_config config = {.size = sizeof config, .socket_path = rig->socket, .max_data = 8192};
+  struct virtiofs_client_config config = {
+      .size = sizeof config, .socket_path = rig->socket, .max_data = 8192, .timeout_ms = 60000};
   struct virtiofs_client *client;
   time_t deadline = time(NULL) + 60;
   int rc;

@@ -176,6 +176,7 @@ static void pending_ones_are_in_flight(void **state) {
 static void answers_in_the_backends_place_are_errors(void **state) {
   struct device_bench *b = *state;
   struct fuse_request r;
+  b->config.drain_ms = 50;
   device_bench_start(b, 2, 0);
   script_fs_pend(&b->fs, UINT64_C(1) << FUSE_GETATTR);
   fuse_request_getattr(&r, FUSE_ROOT_ID, NULL);

@@ -16,8 +16,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/guest/server.sh
 . "$here/server.sh"
 
-START_SECONDS=20
-STOP_SECONDS=30
+START_SECONDS=60
+STOP_SECONDS=60
 QUEUE=128
 examples=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}
 passthrough=$examples/passthrough/virtiofs-passthrough

@@ -31,8 +31,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/tree.sh"
 
 TAG='guest-share'
-START_SECONDS=20
-STOP_SECONDS=30
+START_SECONDS=60
+STOP_SECONDS=60
 deadline=${VIRTIOFS_GUEST_DEADLINE:-300}
 run_dir=
 socket_dir=
@@ -169,7 +169,7 @@ $(tail -n 20 "$logs/server.log")"
   fi
   passed "server-alive-$1"
   # What a guest held open must not stay open after it.
-  if wait_until 10 files_closed; then
+  if wait_until $STOP_SECONDS files_closed; then
     passed "files-closed-$1"
   else
     failed "files-closed-$1" "expected $files_before descriptors in the share as before the guest, got $(server_open_files "$share")"

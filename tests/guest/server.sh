@@ -63,6 +63,7 @@ server_start_over() {
   setpriv --pdeathsig KILL -- "${SERVER_WORDS[@]}" </dev/null >>"$1" 2>&1 &
   SERVER_PID=$!
   SERVER_SEEN=
+  SERVER_CHILDREN=
   wait_until "$3" server_seen_or_gone "$2" && [[ -n $SERVER_SEEN ]]
 }
 

@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/guest/server.sh
 . "$here/server.sh"
 
-START_SECONDS=20
+START_SECONDS=60
 DEADLINE=900
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=

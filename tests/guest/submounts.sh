@@ -21,8 +21,8 @@ if [[ ${1:-} != --private ]]; then
   exec unshare --mount --propagation private "$0" --private
 fi
 
-START_SECONDS=20
-STOP_SECONDS=30
+START_SECONDS=60
+STOP_SECONDS=60
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=
 pids=()

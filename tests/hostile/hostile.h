@@ -15,7 +15,7 @@
 
 #include "canary.h"
 
-enum { SLOTS = 64, BODY_MAX = 8192, REPLY_MAX = 65536, ANSWER_MS = 20000 };
+enum { SLOTS = 64, BODY_MAX = 8192, REPLY_MAX = 65536, ANSWER_MS = 60000 };
 
 /* A request of raw bytes, and its reply. */
 struct raw {

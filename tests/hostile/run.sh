@@ -39,7 +39,7 @@ server=
 
 # shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  stop_processes 20 "$server"
+  stop_processes 60 "$server"
   umount -l "$share/bound" "$share/mnt" 2>/dev/null || true
   rm -rf "$dir"
 }
@@ -66,7 +66,7 @@ start_server() {
 stop_server() {
   local status=0
   alive "$server" || die "the server has gone: $(tail -n 40 "$dir/log")"
-  stop_process "$server" 30 || die "the server doesn't stop: $(tail -n 40 "$dir/log")"
+  stop_process "$server" 60 || die "the server doesn't stop: $(tail -n 40 "$dir/log")"
   wait "$server" || status=$?
   server=
   ((status == 0)) || die "the server ends with $status: $(tail -n 40 "$dir/log")"
@@ -134,7 +134,7 @@ ATTACKS=(names links special swaps ancestors mounts ids garbage floods rings fro
 # All that virtiofs-check has of that kind: rings, requests and messages, each by itself.
 check_hostile() {
   make_share
-  timeout 300 "$check" --socket "$dir/sock" --hostile --queues 2 >"$dir/check" 2>&1 ||
+  timeout 300 "$check" --socket "$dir/sock" --hostile --queues 2 --timeout 60000 >"$dir/check" 2>&1 ||
     die "virtiofs-check: $(grep -A 6 '^not ok' "$dir/check" | head -n 40)"
 }
 
@@ -206,9 +206,9 @@ twice() {
   tasks=$(threads)
   kib=$(memory)
   attack "${names[@]}" normal
-  wait_until 30 descriptors_are_back || die "$(descriptors) descriptors, not $fds as after the first round"
-  wait_until 30 threads_are_back || die "$(threads) threads, not $tasks as after the first round"
-  wait_until 30 memory_is_back || die "$(memory) KiB of memory, not $kib as after the first round"
+  wait_until 60 descriptors_are_back || die "$(descriptors) descriptors, not $fds as after the first round"
+  wait_until 60 threads_are_back || die "$(threads) threads, not $tasks as after the first round"
+  wait_until 60 memory_is_back || die "$(memory) KiB of memory, not $kib as after the first round"
   say "ok ${options[*]}: $fds descriptors, $tasks threads, $kib KiB before and $(memory) after"
   stop_server
 }

@@ -61,10 +61,10 @@ wait_until() {
   done
 }
 
+# The first thread of a process may have ended before the others, which have its descriptors and mounts still.
 alive() {
-  local state
-  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
-  [[ -n $state && $state != Z && $state != X ]]
+  awk '$1 == "State:" { state = $2 } $1 == "Threads:" { threads = $2 }
+    END { exit !(state != "" && ((state != "Z" && state != "X") || threads > 1)) }' "/proc/$1/status" 2>/dev/null
 }
 
 gone() { ! alive "$1"; }

@@ -171,6 +171,14 @@ int control_server_threads(const struct control_server *server) {
   return count(server, "task");
 }
 
+void control_server_wait_threads(const struct control_server *server, int threads) {
+  time_t deadline = time(NULL) + PATIENCE_MS / 1000;
+  while (control_server_threads(server) != threads) {
+    assert_true(time(NULL) < deadline);
+    (void)sched_yield();
+  }
+}
+
 long control_server_memory(const struct control_server *server) {
   char path[64], line[200];
   long kib = -1;

@@ -38,9 +38,11 @@ void control_server_do(int fd, const char *format, ...) __attribute__((format(pr
 /** The same; fails the test unless it is refused with that errno's name. */
 void control_server_refused(int fd, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/** How many descriptors it has open; how many threads. */
+/** How many descriptors it has open; how many threads: one that was waited for may be there for a moment. */
 int control_server_fds(const struct control_server *server);
 int control_server_threads(const struct control_server *server);
+/** Until there are so many. */
+void control_server_wait_threads(const struct control_server *server, int threads);
 /** Its memory in KiB. */
 long control_server_memory(const struct control_server *server);
 

@@ -10,7 +10,7 @@ server=''
 start() {
   /job/loader --library-path /job/lib /job/server --shared-dir /fs --mountpoint /mnt "$@" >/tmp/server.log 2>&1 &
   server=$!
-  for _ in $(seq 100); do
+  for _ in $(seq 600); do
     ! grep -q ' /mnt fuse' /proc/mounts || return 0
     sleep 0.1
   done

@@ -25,7 +25,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 DAEMON_SECONDS=60
 GUEST_SECONDS=200
-END_SECONDS=15
+END_SECONDS=60
 export CHECK_PHASE=libvirt CHECK_OPTIONAL=
 
 # ---- the daemons ----
