@@ -238,10 +238,13 @@ no_names_left() {
   echo fits >"$mnt/d/1"
 }
 
+made_read_only() { mount -o remount,ro "$share" 2>"$dir/said"; }
+
 read_only() {
   echo file >"$mnt/f"
   mkdir "$mnt/d"
-  mount -o remount,ro "$share"
+  # Busy until the server has closed the file, for which close(2) doesn't wait.
+  wait_until "$SECONDS_MAX" made_read_only || want 'what mount said' '' "$(cat "$dir/said")"
   refuse 'Read-only file system' touch "$mnt/new"
   refuse 'Read-only file system' dd if=/dev/null of="$mnt/f" conv=notrunc
   refuse 'Read-only file system' truncate -s 0 "$mnt/f"
