@@ -18,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 passthrough=$1
 mount_program=$2
-SECONDS_MAX=30
+SECONDS_MAX=100
 USER_ID=1000
 export CHECK_PHASE CHECK_OPTIONAL=
 dir=$(mktemp -d)
@@ -276,8 +276,6 @@ room() {
 
 # ---- where ----
 
-listens() { [[ -S $dir/sock ]]; }
-
 by_dev_fuse() { # CHECKS OPTION...
   CHECK_PHASE=mountpoint
   ${as[@]+"${as[@]}"} "$passthrough" --shared-dir "$share" --mountpoint "$mnt" --cache never "${@:2}" </dev/null >"$dir/log" 2>&1 &
@@ -293,7 +291,7 @@ by_vhost_user() { # CHECKS OPTION...
   CHECK_PHASE=virtiofs-mount
   "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" --cache never "${@:2}" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$dir/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
   mounter=$!
   await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"
