@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../support/host_mount.sh"
 
 passthrough=$1
-SECONDS_MAX=30
+SECONDS_MAX=100
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share
@@ -57,7 +57,7 @@ metric() {
   python3 - "$dir/metrics" "$1" <<'PYTHON'
 import socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
-    conn.settimeout(20)
+    conn.settimeout(100)
     conn.connect(sys.argv[1])
     conn.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
     text = b"".join(iter(lambda: conn.recv(65536), b"")).decode()
