@@ -22,7 +22,7 @@ if [[ ${3:-} == all ]]; then
   errors+=(ENOSPC EINTR ENOMEM EMFILE)
   handles+=(never)
 fi
-SECONDS_MAX=20
+SECONDS_MAX=100 # a loaded disk takes its time for syncfs(2)
 USER_ID=1000
 AT_LEAST=100
 dir=$(mktemp -d)
@@ -44,7 +44,10 @@ at_exit cleanup
 # These are the library's, or say nothing that anybody could act on.
 quiet='read|write|poll|ppoll|futex|close|munmap|mmap|brk|mprotect|madvise|restart_syscall|gettid|getpid|gettimeofday|clock_gettime|sched_yield|rt_sigtimedwait'
 
-fds() { find "/proc/$serving/fd" -mindepth 1 | wc -l; }
+fds() {
+  local all=("/proc/$serving/fd/"*)
+  echo "${#all[@]}"
+}
 fds_are() { (($(fds) == $1)); }
 
 # soon COMMAND...: true as soon as COMMAND is, like wait_until but looking more often.
@@ -62,16 +65,18 @@ ask() {
   IFS= read -r -t "$SECONDS_MAX" answer <&"${CLIENT[0]}" || die "$1: no answer; $(tail -n 5 "$dir/log")"
 }
 
+# Strace says so when all are to stop; a thread has its tracer a moment before.
 traced() {
   local status
   for status in "/proc/$serving/task/"*/status; do
     [[ $(sed -n 's/^TracerPid:[[:space:]]*//p' "$status" 2>/dev/null) == "$tracer" ]] || return 1
   done
+  grep -q ' attached' "$dir/strace.log"
 }
 
 # trace STRACE-OPTION...: from here on, until untrace.
 trace() {
-  strace -f -qq -p "$serving" -o "$dir/trace" "$@" 2>"$dir/strace.log" &
+  strace -f -p "$serving" -o "$dir/trace" "$@" 2>"$dir/strace.log" &
   tracer=$!
   soon traced || die "strace doesn't attach: $(cat "$dir/strace.log")"
 }
@@ -162,7 +167,16 @@ by_value() {
   [[ $answer == 0 ]] || die "a copy of nothing: errno $answer"
 }
 
-listens() { [[ -S $dir/sock ]]; }
+# Sets before_all: what the client forgets is closed on another thread, which may have to wait for a processor.
+settle() {
+  local looks=0
+  before_all=$(fds)
+  while ((looks < 5)); do
+    sleep 0.1
+    looks=$((looks + 1))
+    fds_are "$before_all" || { before_all=$(fds) && looks=0; }
+  done
+}
 
 # with MODE: all of it, files being known by handle or by descriptor.
 with() {
@@ -173,7 +187,7 @@ with() {
     --xattrmap ':map:security.selinux:user.map.:' --inode-file-handles="$1" \
     --inode-idle=0 >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$dir/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   coproc CLIENT { exec "$one_request" "$dir/sock" "$share" 2>&1; }
   client=$CLIENT_PID
   IFS= read -r -t "$SECONDS_MAX" answer <&"${CLIENT[0]}"
@@ -188,9 +202,7 @@ with() {
       [[ $answer == 0 ]] || die "$request by $uid: $answer"
     done
   done
-  # What the client forgets is closed on another thread, in no time.
-  before_all=$(fds)
-  until sleep 0.1 && fds_are "$before_all"; do before_all=$(fds); done
+  settle
   for request in "${requests[@]}"; do
     for uid in 0 back "$USER_ID"; do
       # Who asks makes no difference but where something is made, or changed; who was there before only to the server.

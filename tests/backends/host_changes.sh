@@ -18,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 passthrough=$1
 mount_program=$2
-SECONDS_MAX=30
+SECONDS_MAX=100
 USER_ID=1000
 export CHECK_PHASE CHECK_OPTIONAL=
 dir=$(mktemp -d)
@@ -238,10 +238,13 @@ no_names_left() {
   echo fits >"$mnt/d/1"
 }
 
+made_read_only() { mount -o remount,ro "$share" 2>"$dir/said"; }
+
 read_only() {
   echo file >"$mnt/f"
   mkdir "$mnt/d"
-  mount -o remount,ro "$share"
+  # Busy until the server has closed the file, for which close(2) doesn't wait.
+  wait_until "$SECONDS_MAX" made_read_only || want 'what mount said' '' "$(cat "$dir/said")"
   refuse 'Read-only file system' touch "$mnt/new"
   refuse 'Read-only file system' dd if=/dev/null of="$mnt/f" conv=notrunc
   refuse 'Read-only file system' truncate -s 0 "$mnt/f"
@@ -273,8 +276,6 @@ room() {
 
 # ---- where ----
 
-listens() { [[ -S $dir/sock ]]; }
-
 by_dev_fuse() { # CHECKS OPTION...
   CHECK_PHASE=mountpoint
   ${as[@]+"${as[@]}"} "$passthrough" --shared-dir "$share" --mountpoint "$mnt" --cache never "${@:2}" </dev/null >"$dir/log" 2>&1 &
@@ -290,7 +291,7 @@ by_vhost_user() { # CHECKS OPTION...
   CHECK_PHASE=virtiofs-mount
   "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" --cache never "${@:2}" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$dir/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
   mounter=$!
   await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../support/host_mount.sh"
 
 passthrough=$1
-SECONDS_MAX=30
+SECONDS_MAX=100
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share
@@ -57,7 +57,7 @@ metric() {
   python3 - "$dir/metrics" "$1" <<'PYTHON'
 import socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
-    conn.settimeout(20)
+    conn.settimeout(100)
     conn.connect(sys.argv[1])
     conn.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
     text = b"".join(iter(lambda: conn.recv(65536), b"")).decode()
@@ -94,13 +94,16 @@ quota() {
   say 'ok --quota'
 }
 
+can_be_read() { cat "$1" >"$dir/out" 2>&1; }
+
 files() {
   touch "$share"/{1,2,3,4,5,6}
   serve --max-handles 3
   # shellcheck disable=SC2016
   refused 'Too many open files in system' bash -c \
     'exec 4<"$1/1"; exec 5<"$1/2"; exec 6<"$1/3"; exec 7<"$1/4"' bash "$mnt"
-  cat "$mnt/5" >/dev/null || die 'nothing can be opened afterwards'
+  # close(2) doesn't wait until the server has closed, too.
+  wait_until "$SECONDS_MAX" can_be_read "$mnt/5" || die "nothing can be opened afterwards: $(cat "$dir/out")"
   unserve
   serve --max-inodes 3
   # shellcheck disable=SC2016

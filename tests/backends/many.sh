@@ -17,7 +17,7 @@ passthrough=$2
 files=$3
 entries=$4
 FDS=1000
-SECONDS_MAX=30
+SECONDS_MAX=100
 dir=$(mktemp -d)
 share=$dir/share
 limited=()
@@ -32,8 +32,8 @@ cleanup() {
 }
 at_exit cleanup
 
-# It is another process that serves, whose descriptors and memory count.
-listens() { [[ -S $dir/sock && $(inside "$server") != "$server" ]]; }
+# It is another process that serves, whose descriptors and memory count: a child of the sandbox's first one.
+is_inside() { (($(descendants "$server" | wc -l) == 2)); }
 
 # with WHAT COUNT FDS OPTION...: the test, on an empty share of its own.
 with() {
@@ -43,7 +43,7 @@ with() {
   mount -t tmpfs -o nr_inodes=0,size=4G tmpfs "$share" 2>/dev/null || true
   ${limited[@]+"${limited[@]}"} "$passthrough" --stay --shared-dir "$share" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  { await_listener "$dir/sock" "$server" "$SECONDS_MAX" && wait_until "$SECONDS_MAX" is_inside; } || die "doesn't listen: $(cat "$dir/log")"
   say "# $what $count $*"
   # shellcheck disable=SC2086 # $fds may be nothing
   "$many" "$what" "$dir/sock" "$share" "$(inside "$server")" "$count" $fds || status=$?

@@ -28,7 +28,7 @@ shift 4
 seeds=("$@")
 ((${#seeds[@]} > 0)) || seeds=(1 2)
 
-SECONDS_MAX=60
+SECONDS_MAX=100
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share

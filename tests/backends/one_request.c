@@ -454,7 +454,7 @@ static uint64_t node_of(const char *path) {
 }
 
 static void prepare(const char *socket, const char *share) {
-  struct virtiofs_client_config config = {.size = sizeof config, .socket_path = socket, .timeout_ms = 60000};
+  struct virtiofs_client_config config = {.size = sizeof config, .socket_path = socket, .timeout_ms = 100000};
   need(chdir(share) == 0 && chmod(".", 0777) == 0, share);
   put("file", 0666);
   need(mkdir("dir", 0777) == 0 && chmod("dir", 0777) == 0 && symlink("target", "link") == 0, "share");

@@ -9,7 +9,7 @@
 
 #include "backends/passthrough/share.h"
 
-enum { WAIT_MS = 20000, A = 1001, B = 1002, C = 1003 };
+enum { WAIT_MS = 100000, A = 1001, B = 1002, C = 1003 };
 
 /** An open file of a guest, and the file on the host. */
 struct file {

@@ -108,7 +108,7 @@ static void setting_size(void **state) {
   assert_int_equal(share_stat(s, ".").st_mode & 07777, 0777);
   assert_int_equal(mkfifoat(s->fd, "fifo", 0600), 0);
   in.node = share_lookup(s, "fifo");
-  alarm(20);
+  alarm(100);
   assert_int_equal(set(s, in, "fifo"), -EINVAL);
   alarm(0);
 }

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 passthrough=$1
 mount_program=$2
-SECONDS_MAX=30
+SECONDS_MAX=100
 DAEMON=1 # a user that every Debian has
 dir=$(mktemp -d)
 mnt=$dir/mnt
@@ -33,9 +33,6 @@ cleanup() {
 }
 at_exit cleanup
 
-listens() { [[ -S $dir/run/sock ]]; }
-listens_or_gone() { listens || gone "$server"; }
-
 # serve WORD... -- OPTION...: the words before -- start the program as somebody else.
 serve() {
   local as=()
@@ -46,8 +43,7 @@ serve() {
   shift
   ${as[@]+"${as[@]}"} "$passthrough" --stay --socket-path "$dir/run/sock" --shared-dir "$share" "$@" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens_or_gone || true
-  listens || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$dir/run/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/run/sock" "$mnt" >"$dir/mount.log" 2>&1 &
   mounter=$!
   await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import sys
 
-WORKERS, ROUNDS, TIMEOUT = 3, 60, 60
+WORKERS, ROUNDS, TIMEOUT = 3, 60, 200
 
 
 def connect(path):

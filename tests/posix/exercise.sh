@@ -17,7 +17,7 @@ passthrough=$2
 mount_program=$3
 ops=${4:-250}
 seed=${5:-1}
-SECONDS_MAX=30
+SECONDS_MAX=100
 dir=$(mktemp -d)
 share=$dir/share
 pids=() # the mounts before what serves them
@@ -32,7 +32,6 @@ at_exit cleanup
 
 # mounted MOUNTPOINT
 mounted() { wait_until "$SECONDS_MAX" mountpoint -q "$1" || die "doesn't mount: $(cat "$dir/log")"; }
-listens() { [[ -S $1 ]]; }
 
 by_dev_fuse() { # MOUNTPOINT OPTION...
   mkdir -p "$1"
@@ -45,7 +44,7 @@ by_vhost_user() { # MOUNTPOINT OPTION...
   mkdir -p "$1"
   "$passthrough" --stay --shared-dir "$share" --socket-path "$1.sock" "${@:2}" </dev/null >>"$dir/log" 2>&1 &
   pids+=("$!")
-  wait_until "$SECONDS_MAX" listens "$1.sock" || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$1.sock" "$!" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$1.sock" "$1" </dev/null >>"$dir/log" 2>&1 &
   pids=("$!" "${pids[@]}")
   mounted "$1"

@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../support/host_mount.sh"
 
 passthrough=$1
-SECONDS_MAX=60
+SECONDS_MAX=100
 dir=$(mktemp -d)
 share=$dir/share
 mnt=

@@ -22,7 +22,7 @@ posix=$1
 passthrough=$2
 mount_program=$3
 few=${4:-}
-SECONDS_MAX=30
+SECONDS_MAX=100
 AT_LEAST=400
 dir=$(mktemp -d)
 mnt=$dir/mnt
@@ -82,12 +82,10 @@ by_dev_fuse() { # OPTION...
   server=
 }
 
-listens() { [[ -S $dir/sock ]]; }
-
 by_vhost_user() { # OPTION...
   "$passthrough" --stay --shared-dir "$share" --device-nodes --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  await_listener "$dir/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
   "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
   mounter=$!
   await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"

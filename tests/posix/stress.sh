@@ -117,8 +117,6 @@ all_on() { # WHERE DIRECTORY
   [[ -z $(ls -A "$2") ]] || bad "$1: left $(find "$2" | head)"
 }
 
-listens() { [[ -S $dir/sock ]]; }
-
 need_fuse
 need_programs stress-ng:stress-ng fio:fio git:git tar:tar
 mkdir "$mnt" "$share"
@@ -137,7 +135,7 @@ server=
 "$passthrough" --stay --shared-dir "$share" --device-nodes --xattr --queues 3 --thread-pool-size 4 --socket-path "$dir/sock" \
   </dev/null >"$dir/log" 2>&1 &
 server=$!
-wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+await_listener "$dir/sock" "$server" "$SECONDS_MAX" || die "doesn't listen: $(cat "$dir/log")"
 "$mount_program" "$dir/sock" "$mnt" >"$dir/mount.log" 2>&1 &
 mounter=$!
 await_mount "$mounter" "$dir/mount.log" "$SECONDS_MAX"

@@ -75,6 +75,16 @@ listens_at() {
   awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
 }
 
+# await_listener PATH PID SECONDS: true as soon as somebody is seen to listen at PATH; false if PID ends before, or at the
+# deadline.
+await_listener() {
+  local deadline=$((SECONDS + $3))
+  until listens_at "$1"; do
+    { alive "$2" && ((SECONDS < deadline)); } || return 1
+    sleep 0.05
+  done
+}
+
 # for_everybody PROGRAM DIR: tells the path of a copy in DIR that users can run who can't reach where it was built.
 for_everybody() {
   local program=$2/${1##*/} library
