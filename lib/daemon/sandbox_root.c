@@ -142,11 +142,12 @@ static int take_apart(void) {
 }
 
 /* The same in a chroot, where "/" is no mount: what is taken away there would go on the host too, for the mount in
- * which it lies is the host's still. From the namespace's root, and back. */
+ * which it lies is the host's still. From the namespace's root, and back. A sanitizer's thread would have the same root
+ * directory, which setns(2) doesn't want. */
 static int take_apart_from_above(void) {
   int rc = 0, here = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int ns = here >= 0 ? open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) : -1;
-  if (here < 0 || ns < 0 || setns(ns, CLONE_NEWNS) != 0)
+  if (here < 0 || ns < 0 || unshare(CLONE_FS) != 0 || setns(ns, CLONE_NEWNS) != 0)
     rc = -errno;
   if (rc == 0)
     rc = take_apart();
