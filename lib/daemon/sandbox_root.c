@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,14 +137,37 @@ static int open_proc(const struct virtiofs_sandbox_config *config, struct virtio
 /* ---- the root ---- */
 
 /* What is mounted on the host later is to come here too, and nothing the other way. */
+static int take_apart(void) {
+  return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : -errno;
+}
+
+/* The same in a chroot, where "/" is no mount: what is taken away there would go on the host too, for the mount in
+ * which it lies is the host's still. From the namespace's root, and back. A sanitizer's thread would have the same root
+ * directory, which setns(2) doesn't want. */
+static int take_apart_from_above(void) {
+  int rc = 0, here = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int ns = here >= 0 ? open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) : -1;
+  if (here < 0 || ns < 0 || unshare(CLONE_FS) != 0 || setns(ns, CLONE_NEWNS) != 0)
+    rc = -errno;
+  if (rc == 0)
+    rc = take_apart();
+  if (rc == 0 && (fchdir(here) != 0 || chroot(".") != 0))
+    rc = -errno;
+  if (ns >= 0)
+    close(ns);
+  if (here >= 0)
+    close(here);
+  return rc;
+}
+
 static int own_mounts(const struct virtiofs_log *log) {
-  if (!is_mount_root()) {
+  bool all = is_mount_root();
+  if (!all)
     virtiofs_log_write(
         log, VIRTIOFS_LOG_WARN, TAG,
         "this is a chroot: mounts of the host that lie outside of it are out of reach, but not taken away");
-    return 0;
-  }
-  return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : fail(log, "take the mounts apart", NULL, errno);
+  int rc = all ? take_apart() : take_apart_from_above();
+  return rc == 0 ? 0 : fail(log, "take the mounts apart", NULL, -rc);
 }
 
 int virtiofs_sandbox_root_open(const struct virtiofs_sandbox_config *config, struct virtiofs_sandbox_inside *inside,
@@ -195,8 +219,8 @@ static char *mount_point(const char *line) {
   return path;
 }
 
-/* What can be reached in a chroot goes, so that nobody outside who takes it away has to wait for us. First it is made
- * ours alone. What the host doesn't let us take away stays. */
+/* What can be reached in a chroot goes, so that nobody outside who takes it away has to wait for us. What the host
+ * doesn't let us take away stays. */
 static void leave_mounts(void) {
   char **paths = NULL, *line = NULL;
   size_t count = 0, room = 0;
@@ -214,8 +238,7 @@ static void leave_mounts(void) {
     (void)fclose(file);
   free(line);
   while (count-- > 0) { /* the last ones lie upon the first */
-    if (mount(NULL, paths[count], NULL, MS_PRIVATE, NULL) == 0)
-      (void)umount2(paths[count], MNT_DETACH | UMOUNT_NOFOLLOW);
+    (void)umount2(paths[count], MNT_DETACH | UMOUNT_NOFOLLOW);
     free(paths[count]);
   }
   free(paths);

@@ -128,24 +128,28 @@ by_chroot() {
   chown 0:0 "$share"
 }
 
-# A server that is started in a chroot: its root directory is no mount, which namespaces could leave behind.
+# A server that is started in a chroot: its root directory is no mount, which namespaces could leave behind. The host shares
+# its mounts, as most do.
 in_a_chroot() {
   local jail=$dir/jail
   mkdir "$jail"
   # shellcheck disable=SC2016 # the other shell's
   serve unshare -m bash -ec 'jail=$1
+    mount --make-rshared /
     for each in /bin /lib /lib64 /usr /etc /proc /dev "$2" "$3"; do
       [[ -e $each ]] || continue
       mkdir -p "$jail$each"
       mount --rbind "$each" "$jail$each"
     done
     shift 3
+    grep -c " $jail/" /proc/self/mountinfo >"$jail.mounts"
     exec chroot "$jail" "$@"' bash "$jail" "$BUILD_DIR" "$dir/run" "$passthrough" --shared-dir /etc
   expect_namespaces mnt pid net ipc
   grep -q 'WARN sandbox: this is a chroot' "$dir/log" || die "no word of it: $(cat "$dir/log")"
   want 'its root' "$(ls /etc)" "$(ls "/proc/$serving/root/")"
   # What could be reached there is held by nobody.
   want 'mounts of its namespace that lie in the chroot' 0 "$(nsenter -t "$serving" -m grep -c " $jail/" /proc/self/mountinfo || true)"
+  want "the host's mounts there" "$(cat "$jail.mounts")" "$(nsenter -t "$server" -m grep -c " $jail/" /proc/self/mountinfo || true)"
   stop
   rmdir "$jail"/* 2>/dev/null || true
 }
