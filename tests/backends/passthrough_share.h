@@ -24,6 +24,7 @@
 #include <virtiofs/passthrough.h>
 
 #include "../support/fake_req.h"
+#include "backends/passthrough/fdcache.h"
 
 struct share {
   char base[200]; /* holds the share and, beside it, what must not be reached */
@@ -201,7 +202,7 @@ static inline void share_forget(struct share *s, uint64_t node, uint64_t replies
 }
 
 /* Until the host has done with a file that has no name and that nobody has open: another program's sync(2) may hold it
- * for a moment, and then a handle still opens it. */
+ * for a moment, and then a handle still opens it; what the server has opened so it has to close. */
 static inline void share_await_stale(struct share *s, uint64_t node) {
   const struct timespec moment = {.tv_nsec = 1000000};
   const struct virtiofs_getattr_in in = {.node = node};
@@ -209,6 +210,8 @@ static inline void share_await_stale(struct share *s, uint64_t node) {
   int rc = 0;
   for (int i = 0; i < 30000 && (rc = s->ops->getattr(&s->req, &in, &out)) == 0; i++) {
     assert_int_equal(out.attr.nlink, 0);
+    (void)virtiofs_passthrough_fdcache_sweep(s->fs); /* what was used lately */
+    (void)virtiofs_passthrough_fdcache_sweep(s->fs);
     nanosleep(&moment, NULL);
   }
   assert_int_equal(rc, -ESTALE);

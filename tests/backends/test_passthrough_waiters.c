@@ -38,6 +38,23 @@ static void woken_by_less_by_flush_and_by_release(void **state) {
   file_close(&g);
 }
 
+static bool is_settled(const struct share *s) {
+  bool settled = true;
+  pthread_mutex_lock(&s->fs->locks->lock);
+  for (const struct lock_waiter *w = s->fs->locks->first; w != NULL; w = w->next)
+    settled &= !w->busy && w->due_ns == UINT64_MAX;
+  pthread_mutex_unlock(&s->fs->locks->lock);
+  return settled;
+}
+
+/* All who were woken have tried, and wait again: who tries just when something is unlocked is quicker than others. */
+static void settle(const struct share *s) {
+  const struct timespec moment = {.tv_nsec = 1000000};
+  for (int i = 0; i < WAIT_MS && !is_settled(s); i++)
+    nanosleep(&moment, NULL);
+  assert_true(is_settled(s));
+}
+
 static void first_come_first_served(void **state) {
   struct file f = file_open(*state, "f", O_RDWR);
   struct wait w[3];
@@ -47,25 +64,41 @@ static void first_come_first_served(void **state) {
   for (uint64_t i = 0; i < 3; i++) {
     assert_int_equal(lock(&f, i == 0 ? A : A + i, F_UNLCK, 0, 9), 0);
     assert_int_equal(fake_wait(&w[i].req, WAIT_MS), 0);
+    settle(f.s);
     for (uint64_t j = i + 1; j < 3; j++)
       assert_int_equal(fake_wait(&w[j].req, 0), VIRTIOFS_PENDING);
   }
   file_close(&f);
 }
 
+static uint64_t now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* When so many looks have been taken at the earliest: 1, 2, 4 ... 32 ms after each other, and then 50. */
+static uint64_t earliest_ms(uint64_t looks) {
+  return looks <= 6 ? (UINT64_C(1) << looks) - 1 : 63 + (looks - 6) * 50;
+}
+
 /* Nobody tells us: we look. */
 static void until_the_host_unlocks(void **state) {
+  enum { LOOKS = 8 };
   struct share *s = *state;
   struct file f = file_open(s, "f", O_RDWR);
   struct wait w;
   assert_int_equal(host_lock(&f, F_WRLCK, 0, 0), 0);
+  uint64_t so_far = 0, begun = now_ms();
   assert_int_equal(wait_for(&w, &f, A, F_WRLCK, 0, 9), VIRTIOFS_PENDING);
-  assert_int_equal(fake_wait(&w.req, 200), VIRTIOFS_PENDING);
-  uint64_t so_far = tries(s);
-  assert_in_range(so_far, 4, 12); /* 1, 2, 4 ... 32, 50 ms: not more often */
+  for (int i = 0; i < WAIT_MS / 10 && so_far < LOOKS; i++) {
+    assert_int_equal(fake_wait(&w.req, 10), VIRTIOFS_PENDING);
+    so_far = tries(s);
+  }
+  assert_true(so_far >= LOOKS);
+  assert_true(now_ms() + 1 - begun >= earliest_ms(so_far)); /* not more often */
   assert_int_equal(host_lock(&f, F_UNLCK, 0, 0), 0);
   assert_int_equal(fake_wait(&w.req, WAIT_MS), 0);
-  assert_true(tries(s) > so_far);
   assert_int_equal(host_lock(&f, F_WRLCK, 9, 1), -EAGAIN);
   file_close(&f);
 }
