@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/vm.sh"
 
 tag=share
-deadline=300
+deadline=800
 run_dir=
 
 # shellcheck disable=SC2317 # at_exit calls it

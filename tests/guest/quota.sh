@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/guest/vm.sh
 . "$here/vm.sh"
 
-DEADLINE=300
+DEADLINE=900
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=
 

@@ -11,7 +11,7 @@
 #   VIRTIOFS_GUEST_RESTART   1: the server exits when its front-end leaves; start it for each guest
 #   VIRTIOFS_GUEST_OPTIONAL  checks that may fail because the server lacks the thing
 #   VIRTIOFS_GUEST_NAME      what to call this variant in the output and below BUILD/guest/logs
-#   VIRTIOFS_GUEST_DEADLINE  seconds for everything, default 300
+#   VIRTIOFS_GUEST_DEADLINE  seconds for everything, default 900
 #   VIRTIOFS_GUEST_TRACE     the virtiofs-trace program: the server is told to --record, and the record must be whole
 # vm.sh and prepare.sh say which variables choose QEMU, the kernel and the device's properties.
 #
@@ -33,7 +33,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 TAG='guest-share'
 START_SECONDS=60
 STOP_SECONDS=60
-deadline=${VIRTIOFS_GUEST_DEADLINE:-300}
+deadline=${VIRTIOFS_GUEST_DEADLINE:-900}
 run_dir=
 socket_dir=
 export CHECK_PHASE=host CHECK_OPTIONAL

@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/server.sh"
 
 START_SECONDS=60
-DEADLINE=900
+DEADLINE=1800
 passthrough=${VIRTIOFS_GUEST_EXAMPLES:-$BUILD_DIR/debug/examples}/passthrough/virtiofs-passthrough
 run_dir=
 

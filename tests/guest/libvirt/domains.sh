@@ -24,7 +24,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/libvirt/xml.sh"
 
 DAEMON_SECONDS=60
-GUEST_SECONDS=200
+GUEST_SECONDS=600
 END_SECONDS=60
 export CHECK_PHASE=libvirt CHECK_OPTIONAL=
 
