@@ -43,7 +43,7 @@ struct virtiofs_slots {
   uint32_t segments; /* of each slot */
   uint32_t free_count;
   uint16_t *free; /* indices, the last used one on top */
-  size_t stride;
+  size_t stride, size;
   unsigned char *memory;
 };
 

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -68,11 +70,32 @@ static void counted(void **state) {
   virtiofs_slots_unref(slot->slots);
 }
 
+/* Of those that nobody has taken there is no page, however many queues there were before. */
+static void touched_as_far_as_used(void **state) {
+  static unsigned char resident[1 << 16];
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  (void)state;
+  for (unsigned round = 0; round < 5; round++) {
+    struct virtiofs_slots *slots;
+    size_t pages = 0;
+    assert_int_equal(virtiofs_slots_new(&slots, 1024), 0);
+    unsigned char *from = slots->memory + (page - (uintptr_t)slots->memory % page) % page;
+    size_t len = (1023 * slots->stride) / page * page;
+    assert_true(len / page <= sizeof resident);
+    assert_int_equal(mincore(from, len, resident), 0);
+    for (size_t i = 0; i < len / page; i++)
+      pages += resident[i] & 1;
+    assert_int_equal(pages, 0);
+    virtiofs_slots_unref(slots);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(all_of_them),
       cmocka_unit_test(warm_first),
       cmocka_unit_test(counted),
+      cmocka_unit_test(touched_as_far_as_used),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
