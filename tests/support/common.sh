@@ -61,10 +61,11 @@ wait_until() {
   done
 }
 
+# A process is a zombie as soon as its first thread has ended, and has its files open until the others have, too.
 alive() {
-  local state
-  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
-  [[ -n $state && $state != Z && $state != X ]]
+  local status
+  status=$(sed -nE 's/^(State|Threads):[[:space:]]*([A-Za-z0-9]+).*/\2/p' "/proc/$1/status" 2>/dev/null | tr '\n' ' ') || return 1
+  [[ -n $status && $status != [ZX]\ [01]\  ]]
 }
 
 gone() { ! alive "$1"; }
