@@ -191,6 +191,7 @@ nothing_is_lost_on_the_move() {
 
 has_room() { (($(stat -f -c %a "$share") > 512)); }
 has_inode() { (($(stat -f -c %d "$share") > 0)); }
+has_inodes() { (($(stat -f -c %d "$share") > 900)); }
 
 full() {
   local size
@@ -236,6 +237,8 @@ no_names_left() {
   refuse 'No such file' stat "$mnt/d/1"
   wait_until "$SECONDS_MAX" has_inode || want 'the inodes that are left' one none
   echo fits >"$mnt/d/1"
+  rm -r "$mnt/d" # as above, and others need them
+  wait_until "$SECONDS_MAX" has_inodes || want 'the inodes that are left' 'nearly all' "$(stat -f -c %d "$share")"
 }
 
 made_read_only() { mount -o remount,ro "$share" 2>"$dir/said"; }

@@ -250,6 +250,19 @@ static void *churn(void *arg) {
   return NULL;
 }
 
+/* Does a name before that one stand for the same file? */
+static bool is_counted(const struct share *s, unsigned number) {
+  char name[8];
+  (void)snprintf(name, sizeof name, "n%u", number);
+  ino_t ino = share_stat(s, name).st_ino;
+  bool found = false;
+  for (unsigned i = 0; i < number && !found; i++) {
+    (void)snprintf(name, sizeof name, "n%u", i);
+    found = share_has(s, name) && share_stat(s, name).st_ino == ino;
+  }
+  return found;
+}
+
 static void in_the_end_it_is_right(void **state) {
   struct share *s = *state;
   static struct worker workers[THREADS];
@@ -265,7 +278,7 @@ static void in_the_end_it_is_right(void **state) {
     char name[8];
     (void)snprintf(name, sizeof name, "n%u", i);
     if (share_has(s, name)) {
-      bytes += host_bytes(s, name);
+      bytes += is_counted(s, i) ? 0 : host_bytes(s, name);
       files++;
     }
   }

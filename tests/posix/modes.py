@@ -19,7 +19,7 @@ import sys
 import time
 
 NOW, SECOND, KEPT, REFUSED = "at once", "within a second", "not for a day", "refused"
-DEADLINE = 20
+DEADLINE = 100
 
 #          what                     never    auto     metadata  always   writeback
 TABLE = {
@@ -105,13 +105,8 @@ def map_shared(fd):
         LIBC.munmap(at, PAGE)
 
 
-def when(look, old, new, want):
-    """How late look() gives @new; it has been @old. The day is not waited for: what lasts longer than a second is it."""
-    got = look()
-    if got == new:
-        return NOW
-    if got != old:
-        return f"{got!r}, which is neither {old!r} nor {new!r}"
+def later(look, new, want):
+    """How late look() gives @new, if not at once. The day is not waited for: what lasts longer than a second is it."""
     end = time.monotonic() + (1.3 if want == KEPT else DEADLINE)
     while time.monotonic() < end:
         if look() == new:
@@ -125,9 +120,17 @@ class Cells:
 
     def __init__(self, here, there, want):
         self.here, self.there, self.want = here, there, want
+        self.looked = time.monotonic() # when what was changed was looked at first
 
     def when(self, look, old, new):
-        return when(look, old, new, self.want)
+        """How late look() gives @new; it has been @old."""
+        got = look()
+        self.looked = time.monotonic()
+        if got == new:
+            return NOW
+        if got != old:
+            return f"{got!r}, which is neither {old!r} nor {new!r}"
+        return later(look, new, self.want)
 
     def of_file(self, name, look, change, old, new):
         put(os.path.join(self.there, name), b"old")
@@ -261,8 +264,10 @@ def result(cells, what):
 
 
 def attempt(name, what, host, here, changed, want):
+    """The result, and when it was looked for."""
     os.mkdir(os.path.join(host, name))
-    return result(Cells(os.path.join(here, name), os.path.join(changed, name), want), what)
+    cells = Cells(os.path.join(here, name), os.path.join(changed, name), want)
+    return result(cells, what), cells.looked
 
 
 def main(column, host, here, there):
@@ -271,10 +276,12 @@ def main(column, host, here, there):
         for what in table:
             count += 1
             want = expected(table, what, column)
-            # What may be kept need not be: this host may have wanted the memory just then.
-            for again in range(5 if want == KEPT else 1):
-                got = attempt(f"{count}-{again}", what, host, here, changed, want)
-                if got == want:
+            # What may be kept need not be: this host may have wanted the memory just then; or it was so busy that the
+            # second was over before the second look.
+            for again in range({KEPT: 5, SECOND: 50}.get(want, 1)):
+                begun = time.monotonic()
+                got, looked = attempt(f"{count}-{again}", what, host, here, changed, want)
+                if got == want or (want == SECOND and (got != NOW or looked - begun < 1)):
                     break
             failed += got != want
             print(f"{'ok' if got == want else 'not ok'} {count} - {column}: {what}, by {by}: {want}"
