@@ -36,7 +36,6 @@ cleanup() {
 }
 at_exit cleanup
 
-listens() { [[ -S $dir/sock ]]; }
 trapped() { grep 'system call .* is not allowed' "$dir/log"; }
 # A line of it is worth more than what the other side has to say.
 why() { trapped || tail -n 20 "$dir/log"; }
@@ -45,7 +44,7 @@ why() { trapped || tail -n 20 "$dir/log"; }
 serve() {
   "$@" --stay --seccomp trap --log-level info --socket-path "$dir/sock" </dev/null >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "$*: doesn't listen: $(why)"
+  wait_until "$SECONDS_MAX" listens_at "$dir/sock" || die "$*: doesn't listen: $(why)"
 }
 
 # Ends well, after everything.

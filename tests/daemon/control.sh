@@ -40,12 +40,10 @@ cleanup() {
 }
 at_exit cleanup
 
-listens() { [[ -S $VIRTIOFS_CONTROL ]]; }
-
 start_server() {
   "$passthrough" --control "$VIRTIOFS_CONTROL" --sandbox "$sandbox" "$@" >"$dir/server.log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
+  wait_until "$SECONDS_MAX" listens_at "$VIRTIOFS_CONTROL" || die "doesn't listen: $(cat "$dir/server.log")"
 }
 
 stop_server() {

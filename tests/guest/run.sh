@@ -141,7 +141,7 @@ before_guest() {
     return 1
   fi
   if [[ -n $SERVER_PID ]]; then
-    wait_until $START_SECONDS server_listens "$socket" && return 0
+    wait_until $START_SECONDS listens_at "$socket" && return 0
     failed server-listens "expected it to listen for the next guest within $START_SECONDS s, got nothing"
     return 1
   fi

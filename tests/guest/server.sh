@@ -48,14 +48,8 @@ server_words() {
   ((${#SERVER_WORDS[@]} > 0)) || die "the server's command is empty"
 }
 
-# A bound socket isn't enough: QEMU's connect fails until it listens, which is flag 00010000 here.
-server_listens() {
-  awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
-}
-
-# The kernel's list isn't read at one moment: what is in it may be missed, so that being seen once has to do.
 server_seen_or_gone() {
-  if server_listens "$1"; then SERVER_SEEN=1; else gone "$SERVER_PID"; fi
+  if listens_at "$1"; then SERVER_SEEN=1; else gone "$SERVER_PID"; fi
 }
 
 # server_start LOG SOCKET SECONDS: starts SERVER_WORDS, whose output is added to LOG, and waits until it listens.

@@ -53,8 +53,6 @@ server_options() {
   if "$passthrough" --help | grep -q -- '--seccomp'; then echo --seccomp kill; fi
 }
 
-listens() { [[ -S $dir/sock ]]; }
-
 start_server() {
   local leaks=0
   # In a sandbox there is no /proc for who looks for leaks.
@@ -62,7 +60,7 @@ start_server() {
   # shellcheck disable=SC2046 # words
   ASAN_OPTIONS=$ASAN:detect_leaks=$leaks "$passthrough" $(server_options) "$@" >"$dir/log" 2>&1 &
   server=$!
-  wait_until 30 listens || die "the server doesn't listen: $(cat "$dir/log")"
+  wait_until 60 listens_at "$dir/sock" || die "the server doesn't listen: $(cat "$dir/log")"
 }
 
 stop_server() {

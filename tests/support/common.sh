@@ -69,6 +69,12 @@ alive() {
 
 gone() { ! alive "$1"; }
 
+# listens_at PATH: a bound socket isn't enough, since a connect fails until it listens, which is flag 00010000 here. The list isn't
+# read at one moment, and what is in it may be missed: who has seen it once doesn't look again.
+listens_at() {
+  awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
+}
+
 # for_everybody PROGRAM DIR: tells the path of a copy in DIR that users can run who can't reach where it was built.
 for_everybody() {
   local program=$2/${1##*/} library

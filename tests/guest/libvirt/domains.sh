@@ -258,7 +258,7 @@ domain_socket() {
   local server status=0
   "$program" --socket-path /run/external.sock --socket-group kvm --shared-dir "$share" >"$logs/socket-server.log" 2>&1 &
   server=$!
-  wait_until "$END_SECONDS" test -S /run/external.sock
+  wait_until "$END_SECONDS" listens_at /run/external.sock
   chown libvirt-qemu /run/external.sock
   if begin socket short "<filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='/run/external.sock'/><target dir='share'/></filesystem>"; then
     tell write locks leave
