@@ -24,6 +24,7 @@ if [[ -z ${VIRTIOFS_HOSTILE_UNSHARED:-} ]]; then
   unshare --mount --propagation private true 2>/dev/null || skip 'no mount namespaces'
   VIRTIOFS_HOSTILE_UNSHARED=1 exec unshare --mount --propagation private "$0" "$@"
 fi
+let_go_of_mounts
 
 # How much more memory the server may have after the attacks than after the first round of them, in KiB. A sanitizer gives
 # memory back when it likes.

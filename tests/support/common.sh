@@ -115,6 +115,16 @@ unmount() {
   done
 }
 
+# let_go_of_mounts: in a mount namespace of the script's own, whose mounts are private. What other tests have mounted is in it
+# too, and wouldn't end for them before the script does.
+let_go_of_mounts() {
+  local path type
+  while read -r _ path type _; do
+    path=$(printf '%b' "$path")
+    [[ $type != fuse* || ($path != /tmp/* && $path != "${TMPDIR:-/tmp}"/*) ]] || umount -l -i -c "$path" 2>/dev/null || true
+  done </proc/self/mounts
+}
+
 # All descendants of a process, the youngest generation last.
 descendants() {
   local child children
