@@ -29,10 +29,7 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 # shellcheck source=tests/support/host_mount.sh
 . "$here/../support/host_mount.sh"
 
-# A copy of what another test has mounted would keep it when that test unmounts it, and its server waits for the end.
-if [[ $VIRTIOFS_CHAIN_INSIDE == private ]]; then
-  awk '$3 ~ /^fuse/ {print $2}' /proc/self/mounts | xargs -r umount -l || true
-fi
+[[ $VIRTIOFS_CHAIN_INSIDE != private ]] || let_go_of_mounts
 
 program=$1
 passthrough=$2
