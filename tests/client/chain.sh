@@ -86,7 +86,7 @@ fio_verifies() {
 run_checks() { # PHASE
   # As a guest has it.
   mount -o remount,dev,suid "$mnt"
-  timeout 300 chroot "$root" /bin/env -i PATH=/bin HOME=/root TZ=UTC /bin/sh /job/run || CHECKS_FAILED=$((CHECKS_FAILED + 1))
+  timeout 500 chroot "$root" /bin/env -i PATH=/bin HOME=/root TZ=UTC /bin/sh /job/run || CHECKS_FAILED=$((CHECKS_FAILED + 1))
   export CHECK_PHASE=$1-host
   if have fio; then check fio-verify fio_verifies; fi
   check written-file saw_written_file
