@@ -18,12 +18,10 @@ server=
 
 # shellcheck disable=SC2317 # at_exit calls it
 cleanup() {
-  stop_processes 20 "$server"
+  stop_processes 60 "$server"
   rm -rf "$dir"
 }
 at_exit cleanup
-
-listens() { [[ -S $dir/sock ]]; }
 
 # run ARGUMENT...: its JSON is in $dir/out; every operation has succeeded and nothing is left.
 run() {
@@ -53,7 +51,7 @@ refuses() {
 mkdir "$dir/share"
 "$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$dir/share" --queues 4 >"$dir/log" 2>&1 &
 server=$!
-wait_until 20 listens || die "doesn't listen: $(cat "$dir/log")"
+wait_until 60 listens_at "$dir/sock" || die "doesn't listen: $(cat "$dir/log")"
 run --server-pid "$server" --svg "$dir/plot.svg"
 grep -q '</svg>' "$dir/plot.svg" || die 'no picture'
 run --server-pid "$server" --depth 8 --queues 4 --ops getattr,create,rename,readdirplus,mixed

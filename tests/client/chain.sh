@@ -12,7 +12,7 @@ set -euo pipefail
 if [[ -z ${VIRTIOFS_CHAIN_INSIDE:-} ]]; then
   for propagation in private unchanged; do
     if unshare -m --propagation "$propagation" true 2>/dev/null; then
-      VIRTIOFS_CHAIN_INSIDE=1 exec unshare -m --propagation "$propagation" "$0" "$@"
+      VIRTIOFS_CHAIN_INSIDE=$propagation exec unshare -m --propagation "$propagation" "$0" "$@"
     fi
   done
   echo "SKIP ${0##*/}: no mount namespaces here" >&2
@@ -29,9 +29,11 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 # shellcheck source=tests/support/host_mount.sh
 . "$here/../support/host_mount.sh"
 
+[[ $VIRTIOFS_CHAIN_INSIDE != private ]] || let_go_of_mounts
+
 program=$1
 passthrough=$2
-SECONDS_MAX=30
+SECONDS_MAX=60
 dir=$(mktemp -d)
 root=$dir/root
 mnt=$root/mnt
@@ -47,8 +49,6 @@ cleanup() {
   rm -rf "$dir"
 }
 at_exit cleanup
-
-listens() { [[ -S $dir/sock ]]; }
 
 # A root with nothing but busybox and the checks. What concerns the virtual machine itself is left out of them, and the
 # conformance test, which tests/posix runs on mounts.
@@ -86,7 +86,7 @@ fio_verifies() {
 run_checks() { # PHASE
   # As a guest has it.
   mount -o remount,dev,suid "$mnt"
-  timeout 300 chroot "$root" /bin/env -i PATH=/bin HOME=/root TZ=UTC /bin/sh /job/run || CHECKS_FAILED=$((CHECKS_FAILED + 1))
+  timeout 500 chroot "$root" /bin/env -i PATH=/bin HOME=/root TZ=UTC /bin/sh /job/run || CHECKS_FAILED=$((CHECKS_FAILED + 1))
   export CHECK_PHASE=$1-host
   if have fio; then check fio-verify fio_verifies; fi
   check written-file saw_written_file
@@ -102,7 +102,7 @@ by_virtiofs_mount() {
   make_root virtiofs-mount virtiofs-mount
   "$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 2 >"$dir/server.log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
+  wait_until "$SECONDS_MAX" listens_at "$dir/sock" || die "doesn't listen: $(cat "$dir/server.log")"
   "$program" --queues 2 "$dir/sock" "$mnt" >"$dir/log" 2>&1 &
   mounter=$!
   await_mount "$mounter" "$dir/log" "$SECONDS_MAX"

@@ -19,7 +19,7 @@ here=$(cd "$(dirname "$0")/../guest" && pwd)
 
 program=$1
 passthrough=$2
-SECONDS_MAX=30
+SECONDS_MAX=60
 dir=$(mktemp -d)
 mnt=$dir/mnt
 share=$dir/share
@@ -35,12 +35,10 @@ cleanup() {
 }
 at_exit cleanup
 
-listens() { [[ -S $dir/sock ]]; }
-
 serve() {
   "$passthrough" --stay --socket-path "$dir/sock" --shared-dir "$share" --device-nodes --queues 3 >"$dir/server.log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/server.log")"
+  wait_until "$SECONDS_MAX" listens_at "$dir/sock" || die "doesn't listen: $(cat "$dir/server.log")"
 }
 
 start() {

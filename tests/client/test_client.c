@@ -20,9 +20,10 @@
 #include <virtiofs/device.h>
 #include <virtiofs/driverq.h>
 
+#include "client/client.h"
 #include "support/script_fs.h"
 
-enum { QUEUES = 3 };
+enum { QUEUES = 3, DEADLINE_MS = 60000 };
 
 struct bench {
   struct script_fs fs;
@@ -51,8 +52,12 @@ static int setup(void **state) {
   assert_int_equal(virtiofs_device_new(&b->dev, &config), 0);
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   b->fd = fds[0];
-  b->config = (struct virtiofs_client_config){
-      .size = sizeof b->config, .fd = fds[1], .request_queues = QUEUES, .max_data = 65536, .memory = 100000};
+  b->config = (struct virtiofs_client_config){.size = sizeof b->config,
+                                              .fd = fds[1],
+                                              .request_queues = QUEUES,
+                                              .max_data = 65536,
+                                              .memory = 100000,
+                                              .timeout_ms = DEADLINE_MS};
   assert_int_equal(pthread_create(&b->server, NULL, serve, b), 0);
   *state = b;
   return 0;
@@ -71,6 +76,7 @@ static int setup_here(void **state) {
                                               .request_queues = QUEUES,
                                               .max_data = 65536,
                                               .memory = 100000,
+                                              .timeout_ms = DEADLINE_MS,
                                               .transport = virtiofs_device_transport(),
                                               .device = b->dev};
   b->joined = true;
@@ -292,7 +298,7 @@ static void notifications_for_poll(void **state) {
   assert_false(virtiofs_client_arm(b->client, 1));
   script_fs_answer(&b->fs, 0);
   struct pollfd pfd = {.fd = virtiofs_client_fd(b->client, 1), .events = POLLIN};
-  assert_int_equal(poll(&pfd, 1, 60000), 1);
+  assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
   assert_int_equal(virtiofs_client_process(b->client, 1), 1);
   assert_int_equal(done_count, 1);
   virtiofs_client_request_give(req);
@@ -404,8 +410,8 @@ static void a_device_that_hangs_up(void **state) {
 
 static void a_server_that_never_answers(void **state) {
   struct bench *b = *state;
-  b->config.timeout_ms = 100;
   start(b);
+  b->client->config.timeout_ms = 100; /* for what is never answered alone */
   script_fs_pend(&b->fs, UINT64_C(1) << VIRTIOFS_FUSE_GETATTR);
   struct virtiofs_client_request *req = take(b, 1, VIRTIOFS_FUSE_GETATTR);
   req->fuse.in.getattr.node = VIRTIOFS_FUSE_ROOT;

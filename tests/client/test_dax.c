@@ -172,7 +172,8 @@ static struct bench *make(void) {
                                           .window_len = PAGES * PAGE,
                                           .max_mappings = 20};
   assert_int_equal(virtiofs_device_new(&b->dev, &config), 0);
-  b->config = (struct virtiofs_client_config){.size = sizeof(b->config), .max_data = 65536, .window = true};
+  b->config = (struct virtiofs_client_config){
+      .size = sizeof(b->config), .max_data = 65536, .timeout_ms = 60000, .window = true};
   return b;
 }
 

@@ -112,7 +112,7 @@ static int byte_at(const struct guest *g, uint32_t page) {
 
 static void connect_guest(struct guest *g) {
   struct virtiofs_client_config config = {
-      .size = sizeof(config), .socket_path = g->path, .max_data = 65536, .window = true};
+      .size = sizeof(config), .socket_path = g->path, .max_data = 65536, .timeout_ms = 60000, .window = true};
   assert_int_equal(virtiofs_client_new(&g->client, &config), 0);
   mount_guest(g);
 }

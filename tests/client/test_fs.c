@@ -24,6 +24,9 @@
 
 #include <virtiofs/client.h>
 
+/* Until a server has answered, which may have to be started first. */
+enum { DEADLINE_MS = 60000 };
+
 struct bench {
   char served[64], oracle[64]; /* directories of one content */
   pid_t server;
@@ -53,7 +56,8 @@ static int setup(void **state) {
     _exit(127);
   }
   close(fds[0]);
-  struct virtiofs_client_config config = {.size = sizeof config, .fd = fds[1], .requests = 2, .max_data = 8192};
+  struct virtiofs_client_config config = {
+      .size = sizeof config, .fd = fds[1], .requests = 2, .max_data = 8192, .timeout_ms = DEADLINE_MS};
   assert_int_equal(virtiofs_client_new(&b->client, &config), 0);
   assert_int_equal(virtiofs_client_init(b->client, NULL, NULL), 0);
   assert_int_equal(virtiofs_client_fs_new(&b->fs, b->client, 1, 16), 0);
@@ -396,8 +400,10 @@ static void a_server_comes_back(void **state) {
   same_make("file", "hello");
   for (int packed = 0; packed < 2; packed++) {
     pid_t pid = serve_at(path);
-    struct virtiofs_client_config config = {
-        .size = sizeof config, .socket_path = path, .features = packed != 0 ? VIRTIOFS_VIRTQ_F_RING_PACKED : 0};
+    struct virtiofs_client_config config = {.size = sizeof config,
+                                            .socket_path = path,
+                                            .timeout_ms = DEADLINE_MS,
+                                            .features = packed != 0 ? VIRTIOFS_VIRTQ_F_RING_PACKED : 0};
     assert_int_equal(virtiofs_client_new(&client, &config), 0);
     for (int times = 0; times < 3; times++) {
       assert_int_equal(virtiofs_client_init(client, NULL, NULL), 0);

@@ -22,7 +22,7 @@
 #include <virtiofs/device.h>
 #include <virtiofs/passthrough.h>
 
-enum { GUESTS = 2, OWNER = 4711 };
+enum { GUESTS = 2, OWNER = 4711, DEADLINE_MS = 60000 };
 
 struct guest {
   pid_t server;
@@ -136,7 +136,8 @@ static int two_servers(void **state) {
       _exit(127);
     }
     close(fds[0]);
-    struct virtiofs_client_config config = {.size = sizeof config, .fd = fds[1], .max_data = 8192};
+    struct virtiofs_client_config config = {
+        .size = sizeof config, .fd = fds[1], .max_data = 8192, .timeout_ms = DEADLINE_MS};
     assert_int_equal(virtiofs_client_new(&g->client, &config), 0);
     open_file(g);
   }
@@ -153,8 +154,11 @@ static int one_server(void **state) {
     struct virtiofs_device_config device = {
         .size = sizeof device, .ops = virtiofs_passthrough_ops(), .fs = bench.fs, .request_queues = 1};
     assert_int_equal(virtiofs_device_new(&g->dev, &device), 0);
-    struct virtiofs_client_config client = {
-        .size = sizeof client, .transport = virtiofs_device_transport(), .device = g->dev, .max_data = 8192};
+    struct virtiofs_client_config client = {.size = sizeof client,
+                                            .transport = virtiofs_device_transport(),
+                                            .device = g->dev,
+                                            .max_data = 8192,
+                                            .timeout_ms = DEADLINE_MS};
     assert_int_equal(virtiofs_client_new(&g->client, &client), 0);
     open_file(g);
   }

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 vmm=$1
 memfs=$2
-SECONDS_MAX=30
+SECONDS_MAX=60
 dir=$(mktemp -d)
 server=
 
@@ -25,13 +25,11 @@ cleanup() {
 }
 at_exit cleanup
 
-listens() { [[ -S $dir/sock ]]; }
-
 # serve OPTION...
 serve() {
   "$memfs" --socket-path "$dir/sock" "$@" >"$dir/log" 2>&1 &
   server=$!
-  wait_until "$SECONDS_MAX" listens || die "doesn't listen: $(cat "$dir/log")"
+  wait_until "$SECONDS_MAX" listens_at "$dir/sock" || die "doesn't listen: $(cat "$dir/log")"
 }
 
 cat >"$dir/expected" <<'EOF'

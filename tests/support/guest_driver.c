@@ -162,8 +162,8 @@ uint16_t guest_add(struct guest *g, uint32_t queue, const struct guest_piece *pi
   if (indirect != 0) {
     struct guest_desc *entries = guest_at(g, indirect);
     for (uint32_t i = 0; i < count; i++)
-      entries[i] = (struct guest_desc){pieces[i].gpa, pieces[i].len, flags_of(&pieces[i], i == count - 1),
-                                       (uint16_t)(i + 1)};
+      entries[i] =
+          (struct guest_desc){pieces[i].gpa, pieces[i].len, flags_of(&pieces[i], i == count - 1), (uint16_t)(i + 1)};
     table[head] = (struct guest_desc){indirect, count * (uint32_t)sizeof entries[0], F_INDIRECT, 0};
   } else {
     uint16_t index = head;
@@ -190,8 +190,7 @@ void guest_kick(struct guest *g, uint32_t queue) {
   bool wanted;
   if ((g->features & F_EVENT_IDX) != 0) {
     /* One buffer at a time was added: a kick is due if it is the one that the device waits for. */
-    uint16_t event =
-        __atomic_load_n((uint16_t *)(void *)used_at(g, queue, 4 + 8 * ring->num), __ATOMIC_SEQ_CST);
+    uint16_t event = __atomic_load_n((uint16_t *)(void *)used_at(g, queue, 4 + 8 * ring->num), __ATOMIC_SEQ_CST);
     wanted = (uint16_t)(ring->avail_idx - event - 1) < ring->num;
   } else {
     wanted = (__atomic_load_n((uint16_t *)(void *)used_at(g, queue, 0), __ATOMIC_SEQ_CST) & 1) == 0;
@@ -241,30 +240,70 @@ uint16_t guest_wait_used(struct guest *g, uint32_t queue, uint32_t *len) {
   return (uint16_t)elem[0];
 }
 
-static unsigned count_threads(void) {
-  DIR *dir = opendir("/proc/self/task");
-  assert_non_null(dir);
-  unsigned count = 0;
-  while (readdir(dir) != NULL)
-    count++;
-  closedir(dir);
-  return count - 2; /* "." and ".." */
+/* What the kernel says of the thread DIR/NAME; false: it is gone. */
+static bool is_ending(const char *name, bool *ending) {
+  enum { PF_EXITING = 4 };
+  char path[300], line[512] = "";
+  unsigned flags = 0;
+  (void)snprintf(path, sizeof path, "/proc/self/task/%s/stat", name);
+  FILE *file = fopen(path, "re");
+  if (file == NULL)
+    return false;
+  bool there = fgets(line, sizeof line, file) != NULL;
+  (void)fclose(file);
+  const char *rest = strrchr(line, ')');
+  if (!there || rest == NULL || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+    return false;
+  *ending = (flags & PF_EXITING) != 0;
+  return true;
 }
 
-static void *say_tid(void *arg) {
-  *(pid_t *)arg = gettid();
-  return NULL;
+/* All that there are, as the kernel counts them. */
+static unsigned count_listed(void) {
+  char line[128];
+  unsigned count = 0;
+  FILE *file = fopen("/proc/self/status", "re");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file) != NULL)
+    (void)sscanf(line, "Threads: %u", &count);
+  (void)fclose(file);
+  return count;
+}
+
+/* One that was joined may be seen for a moment, and one that goes while the list is read may hide those behind it. */
+static bool try_count_threads(unsigned *count) {
+  DIR *dir = opendir("/proc/self/task");
+  const struct dirent *entry;
+  unsigned listed = 0;
+  bool whole = true;
+  assert_non_null(dir);
+  for (*count = 0; whole && (entry = readdir(dir)) != NULL;) {
+    bool ending = false;
+    if (entry->d_name[0] == '.')
+      continue;
+    listed++;
+    whole = is_ending(entry->d_name, &ending);
+    *count += !ending;
+  }
+  closedir(dir);
+  return whole && listed == count_listed();
+}
+
+static unsigned count_threads(void) {
+  unsigned count;
+  while (!try_count_threads(&count))
+    sched_yield();
+  return count;
+}
+
+static void *nothing(void *arg) {
+  return arg;
 }
 
 unsigned guest_first_threads(void) {
   pthread_t thread;
-  pid_t tid;
-  char path[64];
-  assert_int_equal(pthread_create(&thread, NULL, say_tid, &tid), 0);
+  assert_int_equal(pthread_create(&thread, NULL, nothing, NULL), 0);
   pthread_join(thread, NULL);
-  (void)snprintf(path, sizeof path, "/proc/self/task/%d", (int)tid);
-  while (access(path, F_OK) == 0)
-    sched_yield();
   return count_threads();
 }
 

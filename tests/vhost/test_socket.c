@@ -252,17 +252,18 @@ struct trickle {
 
 enum { PATIENCE_MS = 60, BYTE_MS = 6 };
 
-/* A message of 20 bytes, one after the other: each in time, all of them not. */
+/* The longest message, one byte after the other: each in time, all of them not. Nothing is sent in a hurry that is
+ * late, and whoever reads would have to be late by all of it to find it whole. */
 static void *send_by_bytes(void *arg) {
-  static const struct virtiofs_vhost_user_header header = {VIRTIOFS_VHOST_USER_SET_FEATURES, 1, 8};
+  static const struct virtiofs_vhost_user_header header = {99, 1, sizeof(union virtiofs_vhost_user_payload)};
   struct trickle *trickle = arg;
-  unsigned char bytes[sizeof header + 8] = {0};
-  int64_t begin = now_ms();
+  unsigned char bytes[sizeof header + sizeof(union virtiofs_vhost_user_payload)] = {0};
   memcpy(bytes, &header, sizeof header);
   for (unsigned i = 0; i < sizeof bytes && !atomic_load(&trickle->over); i++) {
-    while (now_ms() < begin + i * BYTE_MS && !atomic_load(&trickle->over))
-      sched_yield();
     (void)!send(trickle->fd, &bytes[i], 1, MSG_NOSIGNAL);
+    int64_t sent = now_ms();
+    while (now_ms() < sent + BYTE_MS && !atomic_load(&trickle->over))
+      sched_yield();
   }
   return NULL;
 }

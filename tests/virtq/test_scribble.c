@@ -30,11 +30,12 @@
 #endif
 #endif
 
-enum { NUM = 16, MOST = 3, DATA = 4096, ENTRIES = 8, PIECES = 24 };
+enum { NUM = 16, MOST = 3, DATA = 4096, ENTRIES = 8, PIECES = 24, LOOKS = 4 };
 
 static uint64_t goal = 1000;
 static struct ring_pair pair;
 static atomic_bool over;
+static _Atomic uint64_t scribbled; /* how often the other side has */
 
 struct random {
   uint64_t state;
@@ -86,21 +87,40 @@ static void scribble_words(struct random *r, unsigned char *area, uint64_t bytes
 }
 
 /* The driver's areas, or the device's. */
+static void scribble_once(struct random *r, bool device) {
+  uint64_t features = pair.config.features;
+  if (any(r) % 2 == 0)
+    scribble_desc(r, (unsigned char *)pair.areas[0] + any(r) % NUM * 16);
+  if (any(r) % 2 == 0)
+    scribble_desc(r, (unsigned char *)pair.regions[0].host + any(r) % (NUM * ENTRIES) * 16);
+  if (device)
+    scribble_words(r, pair.areas[2], virtiofs_virtq_device_bytes(NUM, features), pair.areas[1]);
+  else
+    scribble_words(r, pair.areas[1], virtiofs_virtq_driver_bytes(NUM, features), pair.areas[2]);
+}
+
 static void *scribble(void *arg) {
   bool device = arg != NULL;
-  uint64_t features = pair.config.features;
   struct random r = {.state = device ? 77 : 33};
   while (!atomic_load_explicit(&over, memory_order_relaxed)) {
-    if (any(&r) % 2 == 0)
-      scribble_desc(&r, (unsigned char *)pair.areas[0] + any(&r) % NUM * 16);
-    if (any(&r) % 2 == 0)
-      scribble_desc(&r, (unsigned char *)pair.regions[0].host + any(&r) % (NUM * ENTRIES) * 16);
-    if (device)
-      scribble_words(&r, pair.areas[2], virtiofs_virtq_device_bytes(NUM, features), pair.areas[1]);
-    else
-      scribble_words(&r, pair.areas[1], virtiofs_virtq_driver_bytes(NUM, features), pair.areas[2]);
+    scribble_once(&r, device);
+    atomic_fetch_add_explicit(&scribbled, 1, memory_order_relaxed);
   }
   return NULL;
+}
+
+/* Where both threads have to share a processor, perhaps with others, nothing changes for as long as this one runs: it
+ * scribbles itself then, between two looks. */
+static void let_scribble(struct random *r, uint64_t look, bool device) {
+  static uint64_t before;
+  if (look % LOOKS != 0)
+    return;
+  if (look % (LOOKS * 64) == 0)
+    sched_yield();
+  uint64_t now = atomic_load_explicit(&scribbled, memory_order_relaxed);
+  if (now == before)
+    scribble_once(r, device);
+  before = now;
 }
 
 static void touch(const struct virtiofs_virtq_chain *chain) {
@@ -127,11 +147,10 @@ static void touch(const struct virtiofs_virtq_chain *chain) {
 static void device_looks(uint64_t *taken, uint64_t *faults) {
   struct iovec iov[PIECES];
   struct virtiofs_virtq_chain chain = {.iov = iov, .capacity = PIECES};
+  struct random r = {.state = 55};
   uint32_t tickets[MOST], held = 0;
   for (uint64_t i = 0; *taken < goal || *faults < goal; i++) {
-    /* On one processor nothing changes until the other thread has had its turn. */
-    if (i % 256 == 0)
-      sched_yield();
+    let_scribble(&r, i, false);
     int rc = virtiofs_virtq_take(pair.device, pair.map, &chain);
     if (rc == 1) {
       assert_true(held < MOST);
@@ -154,18 +173,21 @@ static void device_looks(uint64_t *taken, uint64_t *faults) {
     if (i % 1000 == 999) {
       assert_int_equal(virtiofs_virtq_start(pair.device, ring_pair_first(pair.config.features)), 0);
       held = 0;
+      /* The used index, as scribbled words keep near to it. */
+      if ((pair.config.features & VIRTIOFS_VIRTQ_F_RING_PACKED) == 0)
+        memset(pair.areas[2], 0, 4);
     }
   }
 }
 
 static void driver_looks(uint64_t *taken, uint64_t *faults) {
   static char cookies[NUM];
+  struct random r = {.state = 99};
   struct virtiofs_driverq_done done;
   bool out[NUM] = {false};
   uint32_t next = 0;
   for (uint64_t i = 0; *taken < goal || *faults < goal; i++) {
-    if (i % 256 == 0)
-      sched_yield();
+    let_scribble(&r, i, true);
     const struct virtiofs_driverq_part parts[] = {{PAIR_DATA, 8}, {PAIR_DATA + 8, 100}};
     next += out[next % NUM];
     if (!out[next % NUM] && virtiofs_driverq_add(pair.driver, parts, 1, 1, &cookies[next % NUM]) == 0)
