@@ -12,7 +12,7 @@ set -euo pipefail
 if [[ -z ${VIRTIOFS_CHAIN_INSIDE:-} ]]; then
   for propagation in private unchanged; do
     if unshare -m --propagation "$propagation" true 2>/dev/null; then
-      VIRTIOFS_CHAIN_INSIDE=1 exec unshare -m --propagation "$propagation" "$0" "$@"
+      VIRTIOFS_CHAIN_INSIDE=$propagation exec unshare -m --propagation "$propagation" "$0" "$@"
     fi
   done
   echo "SKIP ${0##*/}: no mount namespaces here" >&2
@@ -22,6 +22,7 @@ fi
 here=$(cd "$(dirname "$0")/../guest" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/../support/common.sh"
+[[ $VIRTIOFS_CHAIN_INSIDE != private ]] || let_go_of_mounts
 # shellcheck source=tests/guest/inside/checks.sh
 . "$here/inside/checks.sh"
 # shellcheck source=tests/guest/tree.sh
