@@ -22,6 +22,7 @@ fi
 here=$(cd "$(dirname "$0")/../guest" && pwd)
 # shellcheck source=tests/support/common.sh
 . "$here/../support/common.sh"
+[[ $VIRTIOFS_CHAIN_INSIDE != private ]] || let_go_of_mounts
 # shellcheck source=tests/guest/inside/checks.sh
 . "$here/inside/checks.sh"
 # shellcheck source=tests/guest/tree.sh

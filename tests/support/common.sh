@@ -128,11 +128,12 @@ unmount() {
 # let_go_of_mounts: in a mount namespace of the script's own, whose mounts are private. What other tests have mounted is in it
 # too, and wouldn't end for them before the script does.
 let_go_of_mounts() {
-  local path type
+  local path type mounts
+  mounts=$(cat /proc/self/mounts) # as a whole: it gets shorter
   while read -r _ path type _; do
     path=$(printf '%b' "$path")
     [[ $type != fuse* || ($path != /tmp/* && $path != "${TMPDIR:-/tmp}"/*) ]] || umount -l -i -c "$path" 2>/dev/null || true
-  done </proc/self/mounts
+  done <<<"$mounts"
 }
 
 # All descendants of a process, the youngest generation last.
