@@ -192,6 +192,7 @@ int main(int argc, char **argv) {
                                           .requests = options.run.depth + 1,
                                           .queue_size = 256,
                                           .poll = options.poll,
+                                          .timeout_ms = 60000, /* FSYNC on a disk that others write to, for one */
                                           .features = VIRTIOFS_VIRTQ_F_INDIRECT_DESC | VIRTIOFS_VIRTQ_F_EVENT_IDX |
                                                       (options.packed ? VIRTIOFS_VIRTQ_F_RING_PACKED : 0)};
   if (count == 0)

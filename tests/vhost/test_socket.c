@@ -250,7 +250,7 @@ struct trickle {
   atomic_bool over;
 };
 
-enum { PATIENCE_MS = 60, BYTE_MS = 6 };
+enum { PATIENCE_MS = 300, BYTE_MS = 5 };
 
 /* The longest message, one byte after the other: each in time, all of them not. Nothing is sent in a hurry that is
  * late, and whoever reads would have to be late by all of it to find it whole. */
