@@ -14,9 +14,9 @@ _Static_assert(PASSTHROUGH_HANDLE_MAX >= MAX_HANDLE_SZ, "any handle fits");
 /*
  * A file system that finds a file's number to be just given to another one says ENOMEM (the kernel's iget_locked()
  * can't say more), ext4 for one. That passes as soon as the other is made, and then the handle is stale; no memory may
- * last.
+ * last. Each pause is twice the one before: 0.8 s in all.
  */
-enum { TRIES = 50, BETWEEN_TRIES_NS = 200 * 1000 };
+enum { TRIES = 14, FIRST_PAUSE_NS = 100 * 1000 };
 
 /** The system calls' form: a head, and behind it the bytes. */
 struct wire {
@@ -42,11 +42,11 @@ int virtiofs_passthrough_handle_of(int dirfd, const char *name, struct handle *h
 }
 
 static bool try_again(int error, int *tries) {
-  const struct timespec pause = {.tv_nsec = BETWEEN_TRIES_NS};
   if (error == EINTR)
     return true;
   if (error != ENOMEM || ++*tries == TRIES)
     return false;
+  const struct timespec pause = {.tv_nsec = FIRST_PAUSE_NS << (*tries - 1)};
   (void)nanosleep(&pause, NULL);
   return true;
 }
