@@ -252,7 +252,7 @@ static void *churn(void *arg) {
 
 /* Does a name before that one stand for the same file? */
 static bool is_counted(const struct share *s, unsigned number) {
-  char name[8];
+  char name[16];
   (void)snprintf(name, sizeof name, "n%u", number);
   ino_t ino = share_stat(s, name).st_ino;
   bool found = false;
