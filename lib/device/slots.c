@@ -8,9 +8,11 @@
 #include "virtq/walk.h"
 
 /* From the kernel: malloc(3) keeps what was freed, also of 17 MiB, and calloc(3) would touch all of that. NULL: none.
- */
-static unsigned char *map(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+ * The driver chooses @num, and not every size_t has 64 bits. */
+static unsigned char *map(uint32_t num, size_t stride) {
+  if (num > SIZE_MAX / stride)
+    return NULL;
+  void *memory = mmap(NULL, num * stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory != MAP_FAILED ? memory : NULL;
 }
 
@@ -23,8 +25,8 @@ int virtiofs_slots_new(struct virtiofs_slots **out, uint32_t num) {
   slots->segments = (num > VIRTIOFS_WALK_INDIRECT_MAX ? num : VIRTIOFS_WALK_INDIRECT_MAX) + VIRTIOFS_SEGMENTS_EXTRA;
   slots->stride = sizeof(struct virtiofs_slot) + slots->segments * sizeof(struct iovec);
   slots->free = calloc(num, sizeof(slots->free[0]));
+  slots->memory = map(num, slots->stride);
   slots->size = num * slots->stride;
-  slots->memory = map(slots->size);
   if (slots->free == NULL || slots->memory == NULL) {
     virtiofs_slots_unref(slots);
     return -ENOMEM;
