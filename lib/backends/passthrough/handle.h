@@ -25,7 +25,8 @@ int virtiofs_passthrough_handle_of(int dirfd, const char *name, struct handle *h
  * virtiofs_passthrough_handle_open - an O_PATH descriptor of the file
  * @mount_fd: of any file there, not O_PATH
  *
- * Needs CAP_DAC_READ_SEARCH. Return: the descriptor; -ESTALE if the file is gone; -EPERM; -errno.
+ * Needs CAP_DAC_READ_SEARCH. Return: the descriptor; -ESTALE if the file is gone; -EPERM; -ENOMEM, after 0.8 s of
+ * trying; -errno.
  */
 int virtiofs_passthrough_handle_open(int mount_fd, int type, const unsigned char *bytes, unsigned len);
 
