@@ -48,10 +48,6 @@ server_words() {
   ((${#SERVER_WORDS[@]} > 0)) || die "the server's command is empty"
 }
 
-server_seen_or_gone() {
-  if listens_at "$1"; then SERVER_SEEN=1; else gone "$SERVER_PID"; fi
-}
-
 # server_start LOG SOCKET SECONDS: starts SERVER_WORDS, whose output is added to LOG, and waits until it listens.
 server_start() {
   rm -f "$2"
@@ -62,9 +58,8 @@ server_start() {
 server_start_over() {
   setpriv --pdeathsig KILL -- "${SERVER_WORDS[@]}" </dev/null >>"$1" 2>&1 &
   SERVER_PID=$!
-  SERVER_SEEN=
   SERVER_CHILDREN=
-  wait_until "$3" server_seen_or_gone "$2" && [[ -n $SERVER_SEEN ]]
+  await_listener "$2" "$SERVER_PID" "$3"
 }
 
 # server_wait SECONDS: until it has ended by itself; SERVER_STATUS is its status, or "timeout".
